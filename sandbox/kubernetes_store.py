@@ -1,0 +1,282 @@
+"""The stand-in's etcd: objects in memory, one rising resourceVersion, and the log that watches follow.
+
+It keeps the rules of writing that clients lean on: optimistic locks, generations, finalizers, defaults.
+It knows neither HTTP nor users.
+"""
+
+import copy
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandbox import kubernetes_errors as errors
+from sandbox import kubernetes_fields as fields
+from sandbox.kubernetes_kinds import NAMESPACE, Kind, Object, with_defaults
+
+_FIRST_VERSION = 1000
+"""Above 1, so that a watch from version 1 finds its past gone, as on a cluster that has lived a while."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who writes, in what words: what managedFields records."""
+
+    manager: str
+    api_version: str = ""
+    subresource: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the log; `before` and `after` are never altered."""
+
+    version: int
+    kind: Kind
+    before: Object | None
+    after: Object | None
+
+    @property
+    def object(self) -> Object:
+        """The object as it is now, or as it was when it went."""
+        shown = self.after or self.before
+        assert shown is not None
+        return shown
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """RFC 3339 in whole seconds, as Kubernetes writes times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def name_of(obj: Object) -> tuple[str, str]:
+    """Namespace (empty for cluster-wide objects) and name."""
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+class Store:
+    """Objects by kind, namespace and name. Every method may be called from any thread.
+
+    Objects go in and out as copies, so a caller may alter what it was given.
+    """
+
+    def __init__(self) -> None:
+        self._objects: dict[Kind, dict[tuple[str, str], Object]] = {}
+        self._log: list[Change] = []
+        self._version = _FIRST_VERSION
+        self._oldest = _FIRST_VERSION
+        self._changed = threading.Condition(threading.RLock())
+        self._listeners: list[Callable[[Change], None]] = []
+
+    @property
+    def version(self) -> int:
+        """The resourceVersion of the last write."""
+        with self._changed:
+            return self._version
+
+    def listen(self, listener: Callable[[Change], None]) -> None:
+        """Call `listener` after every write; it must return at once and must not write."""
+        with self._changed:
+            self._listeners.append(listener)
+
+    def forget(self) -> None:
+        """Drop the log: whoever resumes a watch from an earlier version is told that it expired."""
+        with self._changed:
+            self._oldest = self._version
+            self._log.clear()
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """One object; raises the 404 of the API server."""
+        with self._changed:
+            found = self._objects.get(kind, {}).get((namespace, name))
+            if found is None:
+                raise errors.not_found(kind, name)
+            return copy.deepcopy(found)
+
+    def find(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """One object, or None."""
+        try:
+            return self.get(kind, namespace, name)
+        except errors.ApiError:
+            return None
+
+    def listed(self, kind: Kind, namespace: str = "") -> tuple[list[Object], int]:
+        """Objects in the order of their names, and the version that this was true of."""
+        with self._changed:
+            found = self._objects.get(kind, {})
+            names = sorted(name for name in found if namespace in ("", name[0]))
+            return [copy.deepcopy(found[name]) for name in names], self._version
+
+    def create(self, kind: Kind, obj: Object, writer: Writer) -> Object:
+        """Store a new object; `obj` needs its name, and its namespace where the kind has one."""
+        with self._changed:
+            namespace, name = name_of(obj)
+            if name in ("", None):
+                raise errors.invalid(
+                    kind,
+                    "",
+                    "metadata.name",
+                    "Required value: name or generateName is required",
+                    "FieldValueRequired",
+                )
+            if kind.namespaced and (not namespace or ("", namespace) not in self._objects.get(NAMESPACE, {})):
+                raise errors.not_found(NAMESPACE, namespace)
+            if (namespace, name) in self._objects.get(kind, {}):
+                raise errors.already_exists(kind, name)
+            obj = with_defaults(kind, obj)
+            metadata = obj["metadata"]
+            metadata["uid"] = str(uuid.uuid4())
+            metadata["creationTimestamp"] = timestamp()
+            if kind.counted:
+                metadata["generation"] = 1
+            if kind.has_status and kind is not NAMESPACE and not writer.subresource:
+                obj.pop("status", None)
+            return self._write(kind, None, obj, writer)
+
+    def update(self, kind: Kind, obj: Object, writer: Writer) -> Object:
+        """Replace an object, or with `writer.subresource` "status" its status alone.
+
+        Raises the API server's 409 when `obj` carries another resourceVersion or uid than the stored one.
+        """
+        with self._changed:
+            namespace, name = name_of(obj)
+            old = self.get(kind, namespace, name)
+            version = obj["metadata"].get("resourceVersion")
+            if version is None and kind.custom:
+                raise errors.invalid(
+                    kind,
+                    name,
+                    "metadata.resourceVersion",
+                    "Invalid value: 0x0: must be specified for an update",
+                )
+            return self._replace(kind, old, obj, writer)
+
+    def modify(
+        self, kind: Kind, namespace: str, name: str, change: Callable[[Object], Object], writer: Writer
+    ) -> Object:
+        """Apply `change` to the stored object, as a PATCH does: locked only if it sets a resourceVersion."""
+        with self._changed:
+            old = self.get(kind, namespace, name)
+            return self._replace(kind, old, change(copy.deepcopy(old)), writer)
+
+    def delete(
+        self, kind: Kind, namespace: str, name: str, preconditions: Object | None = None
+    ) -> Object | None:
+        """Remove an object and return None; one with finalizers is marked instead, and returned."""
+        with self._changed:
+            old = self.get(kind, namespace, name)
+            for field, expected in (preconditions or {}).items():
+                if old["metadata"][field] != expected:
+                    raise errors.conflict(kind, name)
+            if old["metadata"].get("finalizers"):
+                if "deletionTimestamp" in old["metadata"]:
+                    return old
+                new = copy.deepcopy(old)
+                new["metadata"] |= {"deletionTimestamp": timestamp(), "deletionGracePeriodSeconds": 0}
+                if kind.counted:
+                    new["metadata"]["generation"] += 1
+                return self._keep(kind, old, new)
+            self._keep(kind, old, None)
+            return None
+
+    def changes(self, version: int, seconds: float) -> list[Change]:
+        """The log after `version`; waits up to `seconds` for one. Raises 410 when that past is forgotten."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version > version or version < self._oldest, timeout=seconds)
+            if version < self._oldest:
+                raise errors.expired(f"too old resource version: {version} ({self._oldest})")
+            return self._log[version - self._oldest :]
+
+    def _replace(self, kind: Kind, old: Object, obj: Object, writer: Writer) -> Object:
+        name = old["metadata"]["name"]
+        given = obj["metadata"]
+        if (
+            given.get("resourceVersion", old["metadata"]["resourceVersion"])
+            != old["metadata"]["resourceVersion"]
+        ):
+            raise errors.conflict(kind, name)
+        if given.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+            raise errors.conflict(kind, name)
+        new = copy.deepcopy(old)
+        if writer.subresource == "status":
+            new["status"] = copy.deepcopy(obj.get("status", {}))
+        else:
+            new = with_defaults(kind, obj)
+            for field in (
+                "uid",
+                "creationTimestamp",
+                "generation",
+                "deletionTimestamp",
+                "deletionGracePeriodSeconds",
+            ):
+                new["metadata"].pop(field, None)
+                if field in old["metadata"]:
+                    new["metadata"][field] = old["metadata"][field]
+            if kind.has_status:
+                new.pop("status", None)
+                if "status" in old:
+                    new["status"] = old["status"]
+            self._refuse_change_of_immutable(old, new, kind)
+            if kind.counted and _spec(old) != _spec(new):
+                new["metadata"]["generation"] += 1
+        return self._write(kind, old, new, writer)
+
+    @staticmethod
+    def _refuse_change_of_immutable(old: Object, new: Object, kind: Kind) -> None:
+        if kind.name == "Secret" and old.get("immutable"):
+            changed = old.get("data") != new.get("data")
+            if changed or not new.get("immutable"):
+                field = "data" if changed else "immutable"
+                text = "Forbidden: field is immutable when `immutable` is set"
+                raise errors.invalid(kind, old["metadata"]["name"], field, text, "FieldValueForbidden")
+
+    def _write(self, kind: Kind, old: Object | None, new: Object, writer: Writer) -> Object:
+        new["apiVersion"], new["kind"] = kind.api_version(), kind.name
+        metadata = new["metadata"]
+        for field in ("labels", "annotations", "finalizers", "ownerReferences"):
+            if field in metadata and not metadata[field]:
+                del metadata[field]
+        metadata["managedFields"] = old["metadata"].get("managedFields", []) if old else []
+        metadata["resourceVersion"] = old["metadata"]["resourceVersion"] if old else ""
+        # etcd is not touched by a write that changes nothing: no new version, no watch event.
+        if old == new:
+            return old
+        fields.record(
+            old,
+            new,
+            manager=writer.manager,
+            api_version=writer.api_version or kind.api_version(),
+            subresource=writer.subresource,
+            now=timestamp(),
+        )
+        if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            self._keep(kind, old, None)
+            return new
+        return self._keep(kind, old, new)
+
+    def _keep(self, kind: Kind, old: Object | None, new: Object | None) -> Object:
+        """Put `new` in the place of `old`, with the next version, and tell whoever watches."""
+        self._version += 1
+        shown = copy.deepcopy(new or old)
+        assert shown is not None
+        shown["metadata"]["resourceVersion"] = str(self._version)
+        held = self._objects.setdefault(kind, {})
+        if new is None:
+            held.pop(name_of(shown), None)
+            change = Change(self._version, kind, shown, None)
+        else:
+            held[name_of(shown)] = shown
+            change = Change(self._version, kind, old, shown)
+        self._log.append(change)
+        self._changed.notify_all()
+        for listener in self._listeners:
+            listener(change)
+        return copy.deepcopy(shown)
+
+
+def _spec(obj: Object) -> Object:
+    """What `metadata.generation` counts: all but metadata and status."""
+    return {
+        key: value for key, value in obj.items() if key not in ("metadata", "status", "apiVersion", "kind")
+    }

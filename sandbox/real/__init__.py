@@ -1,0 +1,1 @@
+"""A real API server and a real External Secrets Operator on this machine, without containers."""

@@ -1,0 +1,437 @@
+"""What GitHub's refusals mean, told so that the reader can mend them.
+
+Pure: answers and exceptions in, errors out. GitHub's own words are quoted cleaned; an exception's text never is,
+since requests puts whole URLs into it, and an archive's URL carries a token.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from secret_action.errors import GitHubError, InputError, SecretSyncError
+from secret_action.github.answers import Answer, clean
+from secret_action.model import Problem
+
+E = TypeVar("E", bound=BaseException)
+
+CLOCK_TOLERANCE = 60.0
+"""Seconds. PyGithub dates a JWT 60 s back and lets it live 300 s, so a smaller difference is never the cause."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a conversation is about. repository: owner/name. app_id: the App ID or client ID."""
+
+    api_url: str
+    repository: str
+    app_id: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The organisation or user that owns the repository."""
+        return self.repository.partition("/")[0]
+
+    @property
+    def web_url(self) -> str:
+        """Where people see this GitHub in a browser.
+
+        GitHub's REST API has `api.github.com`, `api.SUBDOMAIN.ghe.com` (data residency) and `HOST/api/v3` (GHES).
+        """
+        parts = urlsplit(self.api_url)
+        return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}{parts.path.removesuffix('/api/v3')}"
+
+    @property
+    def installations(self) -> str:
+        """Where an owner sees the Apps that are installed, in words and as an address."""
+        return (
+            f"{self.owner} → Settings → GitHub Apps "
+            f"({self.web_url}/organizations/{self.owner}/settings/installations for an organisation)"
+        )
+
+
+# Refusals of the App's JWT and of its installation
+
+
+def app_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncError:
+    """Why the App itself was refused. now: this machine's time, seconds since the epoch."""
+    said = answer.message
+    if answer.status == 401:
+        return _jwt_refused(answer, subject, now)
+    if answer.status == 404 and "integration not found" in said.lower():
+        return InputError(
+            Problem(
+                f"There is no GitHub App {subject.app_id} on {_host(subject.api_url)}{_quote(said)}.",
+                "Set app-id to the App's ID or client ID, as its settings page shows it (not the installation's "
+                "number), and app-private-key to a key of the same App.",
+                (
+                    "app-id is another number than the App ID.",
+                    "The App was deleted, or lives on another GitHub (GITHUB_API_URL).",
+                ),
+            )
+        )
+    if answer.status == 403 and "suspended" in said.lower():
+        return suspended(subject, said)
+    return refused(answer, subject, "the App's installation")
+
+
+def _jwt_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncError:
+    said = answer.message
+    about_time = any(word in said.lower() for word in ("'exp'", "'iat'", "expiration time", "issued at"))
+    ahead = now - answer.date if answer.date is not None else 0.0
+    if about_time or abs(ahead) > CLOCK_TOLERANCE:
+        if abs(ahead) >= 1:
+            off = f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} GitHub's"
+        else:
+            off = "its times do not fit GitHub's clock"
+        return GitHubError(
+            Problem(
+                f"GitHub refused the App's JWT: {off}{_quote(said)}.",
+                "Set the runner's clock by NTP (`timedatectl set-ntp true`), or use a GitHub-hosted runner.",
+            )
+        )
+    if "issuer" in said.lower() or "'iss'" in said.lower():
+        return InputError(
+            Problem(
+                f"GitHub does not take app-id ({subject.app_id}) for an App's ID{_quote(said)}.",
+                "Set app-id to the App ID (digits) or the client ID (begins with `Iv`) from the App's settings page.",
+            )
+        )
+    return InputError(
+        Problem(
+            f"app-private-key is not a key of the App that app-id names ({subject.app_id}){_quote(said)}.",
+            "Take both from one App's settings page: its ID, and a private key that is still listed there.",
+            (
+                "app-id and app-private-key belong to two Apps.",
+                "The key was deleted from the App's settings (rotated) and the secret still holds the old one.",
+                "app-id is another number, such as the installation's.",
+            ),
+        )
+    )
+
+
+def suspended(subject: Subject, said: str = "") -> GitHubError:
+    """The owner has suspended the App's installation."""
+    return GitHubError(
+        Problem(
+            f"The GitHub App {subject.app_id} is suspended for {subject.owner}{_quote(said)}.",
+            f"An owner of {subject.owner} can lift that: {subject.installations} → the App → Unsuspend.",
+        )
+    )
+
+
+def no_installation(subject: Subject, owner_has: bool | None, all_repositories: bool = False) -> SecretSyncError:
+    """The App has no installation that reaches the repository.
+
+    owner_has: whether it is installed for the owner at all; None where that could not be found out.
+    all_repositories: it is, and for all of the owner's repositories.
+    """
+    if owner_has is False:
+        return GitHubError(
+            Problem(
+                f"The GitHub App {subject.app_id} is not installed for {subject.owner}, the owner of "
+                f"{subject.repository}.",
+                f"Install it: the App's settings → Install App → {subject.owner}, for {subject.repository}. "
+                f"Where another owner is meant, write tenants-repository as owner/name.",
+                (
+                    f"The App was never installed for {subject.owner}, or was removed.",
+                    "tenants-repository names no owner, and the workflow's own owner is another one.",
+                    "The App is private to another organisation.",
+                ),
+            )
+        )
+    if all_repositories:
+        return InputError(
+            Problem(
+                f"tenants-repository: {subject.repository} does not exist. The GitHub App {subject.app_id} may read "
+                f"all repositories of {subject.owner}, and has none of that name.",
+                "Correct tenants-repository (a name, or owner/name).",
+                ("The name is misspelt.", "The repository was renamed, moved or deleted."),
+            )
+        )
+    return _not_granted(subject)
+
+
+def _not_granted(subject: Subject, said: str = "") -> GitHubError:
+    return GitHubError(
+        Problem(
+            f"The GitHub App {subject.app_id} is not granted the repository {subject.repository}{_quote(said)}.",
+            f"Grant it: {subject.installations} → the App → Configure → Repository access → add "
+            f"{subject.repository}. Or correct tenants-repository.",
+            (
+                "The installation is for selected repositories, and this is none of them.",
+                "tenants-repository is misspelt, or the repository was renamed.",
+            ),
+        )
+    )
+
+
+def token_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncError:
+    """Why the installation token was refused. now: this machine's time, seconds since the epoch."""
+    said = answer.message
+    if answer.status == 422 and "permission" in said.lower():
+        return GitHubError(
+            Problem(
+                f"The GitHub App {subject.app_id} lacks the permission `contents: read` for "
+                f"{subject.repository}{_quote(said)}.",
+                "In the App's settings → Permissions & events → Repository permissions set Contents to Read-only; "
+                f"then an owner of {subject.owner} accepts it: {subject.installations} → the App → Review request.",
+                (
+                    "The App was never given Contents.",
+                    "It was, and the new permission still waits for the owner's consent.",
+                ),
+            )
+        )
+    if answer.status in (404, 422) and "integration not found" not in said.lower():
+        return _not_granted(subject, said)
+    return app_refused(answer, subject, now)
+
+
+# Refusals of what the installation token asks for
+
+
+def commit_refused(answer: Answer, subject: Subject, ref: str) -> SecretSyncError:
+    """Why no commit was found. ref: empty for the default branch."""
+    said = answer.message
+    if answer.status == 409:
+        return GitHubError(
+            Problem(
+                f"The tenants repository {subject.repository} has no commits yet{_quote(said)}.",
+                f"Push the tenants to {subject.repository}, or correct tenants-repository.",
+            )
+        )
+    if ref and answer.status in (404, 422):
+        return InputError(
+            Problem(
+                f"tenants-ref: {subject.repository} has no branch, tag or commit {clean(ref)}{_quote(said)}.",
+                "Correct tenants-ref, or leave it empty for the default branch.",
+                ("It is misspelt.", "The branch was merged and deleted.", "The commit was never pushed."),
+            )
+        )
+    return refused(answer, subject, "the commit")
+
+
+def archive_refused(answer: Answer, subject: Subject, sha: str) -> SecretSyncError:
+    """Why the archive of a commit was refused."""
+    return refused(answer, subject, f"the archive of commit {sha}")
+
+
+def refused(answer: Answer, subject: Subject, what: str) -> SecretSyncError:
+    """A refusal that may meet any request. what: what was asked for (`the commit`)."""
+    said, headers, lower = answer.message, answer.headers, answer.message.lower()
+    if answer.rate_limited:
+        return GitHubError(
+            Problem(
+                f"GitHub's rate limit is reached: it asks to wait {answer.seconds_to_wait:.0f} s, which is longer "
+                f"than this run waits{_quote(said)}.",
+                "Run it again after that time.",
+                ("Other jobs use the same App at the same time.",),
+            )
+        )
+    if answer.status == 401:
+        return GitHubError(
+            Problem(
+                f"GitHub refused the installation token for {what} of {subject.repository}{_quote(said)}.",
+                "Run it again: every run mints its own token.",
+                (
+                    "The token was revoked, or its hour is over (the job was suspended).",
+                    "The App was removed or suspended in this moment.",
+                ),
+            )
+        )
+    if "x-github-sso" in headers or "saml" in lower:
+        return GitHubError(
+            Problem(
+                f"{subject.owner} enforces SAML single sign-on and does not let this App in{_quote(said)}.",
+                f"An owner of {subject.owner} approves the App: {subject.installations}. Where SAML was turned on "
+                "after the App was installed, install it anew.",
+            )
+        )
+    if "ip allow list" in lower or "ip address" in lower:
+        return GitHubError(
+            Problem(
+                f"{subject.owner} has an IP allow list, and this runner is not on it{_quote(said)}.",
+                f"Add the runner's address ({subject.owner} → Settings → Authentication security → IP allow list), "
+                "or run on a runner that has an allowed one.",
+            )
+        )
+    if answer.status == 403:
+        needed = clean(headers.get("x-accepted-github-permissions", "")) or "contents=read"
+        return GitHubError(
+            Problem(
+                f"The GitHub App {subject.app_id} may not read {what} of {subject.repository}{_quote(said)}.",
+                f"Grant the App the permission that GitHub names ({needed}) in its settings → Permissions & events, "
+                f"and accept it: {subject.installations}.",
+            )
+        )
+    if answer.status in (404, 451):
+        return InputError(
+            Problem(
+                f"tenants-repository: GitHub has not found {what} of {subject.repository}{_quote(said)}.",
+                "Correct tenants-repository (a name, or owner/name), or give the App access to it.",
+                ("The repository was renamed, moved or deleted.", "The App's access was withdrawn."),
+            )
+        )
+    if answer.status >= 500:
+        return GitHubError(
+            Problem(
+                f"GitHub answered {answer.status} when asked for {what} of {subject.repository}, also after "
+                f"several tries{_quote(said)}.",
+                "Look at https://www.githubstatus.com (or ask who runs your GitHub Enterprise Server), and run it again.",
+            )
+        )
+    return not_github(subject.api_url, f"it answered {answer.status} when asked for {what}{_quote(said)}")
+
+
+def not_github(url: str, why: str) -> GitHubError:
+    """Whoever answered does not answer as GitHub's API does. why: a clause (`it answered 302 …`)."""
+    return GitHubError(
+        Problem(
+            f"{_host(url)} does not answer as GitHub's API does: {why}.",
+            "Check GITHUB_API_URL (https://api.github.com, or https://HOST/api/v3 for GitHub Enterprise Server) and "
+            "HTTPS_PROXY: a proxy or sign-in page may be answering in GitHub's place.",
+        )
+    )
+
+
+def oidc_refused(answer: Answer, audience: str) -> GitHubError:
+    """The runner's token service handed out no OIDC token."""
+    return GitHubError(
+        Problem(
+            f"GitHub handed out no OIDC token for the audience {clean(audience)}: it answered "
+            f"{answer.status}{_quote(answer.message)}.",
+            "Give the job `permissions: id-token: write` (and `contents: read` beside it where it checks out), and "
+            "run the job again.",
+            (
+                "The job's own token has expired: the job has run for too long.",
+                "The repository or organisation does not allow OIDC tokens for this run.",
+            ),
+        )
+    )
+
+
+# No answer at all
+
+
+def may_pass(error: OSError) -> bool:
+    """Whether sending the request again can help."""
+    from requests.exceptions import ConnectionError, RequestException, Timeout  # the base of them is OSError
+    from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+
+    if not isinstance(error, RequestException):
+        return False
+    if _first(error, ssl.SSLCertVerificationError) or _proxy_refuses(error):
+        return False
+    return isinstance(error, (ConnectionError, Timeout, ChunkedEncodingError, ContentDecodingError))
+
+
+def unreachable(error: OSError, url: str) -> SecretSyncError:
+    """Why there is no answer. url: where the request went, unless the exception knows better (a redirect)."""
+    from requests.exceptions import ProxyError, RequestException, SSLError, Timeout
+
+    request = error.request if isinstance(error, RequestException) else None
+    host = _host(request.url if request is not None and request.url else url)
+    if not isinstance(error, RequestException):
+        return _not_even_sent(error, host)
+    if _proxy_refuses(error) or isinstance(error, ProxyError):
+        return GitHubError(
+            Problem(
+                f"{host} cannot be reached through the proxy that the environment names.",
+                "Check HTTPS_PROXY (address, port, user and password), or name the host in NO_PROXY.",
+                ("The proxy is down or wants credentials.", "The proxy does not allow this host."),
+            )
+        )
+    if isinstance(error, SSLError):
+        untrusted = _first(error, ssl.SSLCertVerificationError)
+        reason = f" ({clean(untrusted.verify_message)})" if untrusted and untrusted.verify_message else ""
+        return GitHubError(
+            Problem(
+                f"No TLS connection to {host}: its certificate is not trusted here{reason}."
+                if untrusted
+                else f"The TLS connection to {host} failed.",
+                "Where a company's own CA signs for it (GitHub Enterprise Server, an inspecting proxy), set "
+                "REQUESTS_CA_BUNDLE or SSL_CERT_FILE to a file that holds that CA's certificate, in the workspace "
+                "or another folder that the action's container sees.",
+            )
+        )
+    if _first(error, socket.gaierror) or "NameResolutionError" in {type(link).__name__ for link in _chain(error)}:
+        return GitHubError(
+            Problem(
+                f"The name {host} cannot be resolved.",
+                "Check GITHUB_API_URL and the runner's DNS; where the network has a proxy, set HTTPS_PROXY.",
+            )
+        )
+    if _first(error, ConnectionRefusedError):
+        return GitHubError(
+            Problem(
+                f"{host} refuses the connection.",
+                "Check GITHUB_API_URL and the runner's way out (firewall, HTTPS_PROXY).",
+            )
+        )
+    if isinstance(error, Timeout) or _first(error, TimeoutError):
+        return GitHubError(
+            Problem(
+                f"{host} did not answer in time.",
+                "Check the runner's way out (firewall, HTTPS_PROXY) and https://www.githubstatus.com, and run it again.",
+            )
+        )
+    return GitHubError(
+        Problem(
+            f"The connection to {host} was lost ({type(error).__name__}).",
+            "Run it again; if it stays, check the runner's way out (firewall, HTTPS_PROXY).",
+        )
+    )
+
+
+def _not_even_sent(error: OSError, host: str) -> SecretSyncError:
+    """requests raises a plain OSError where the CA bundle is no file; anything else is the machine's own."""
+    if "CA certificate bundle" in str(error):
+        return InputError(
+            Problem(
+                "The CA bundle that REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE names does not exist here.",
+                "Name a file that the action's container sees: in the workspace, not elsewhere on the runner.",
+            )
+        )
+    return GitHubError(
+        Problem(
+            f"No connection to {host}: {clean(error.strerror or type(error).__name__)}.",
+            "Check the runner's network, and run it again.",
+        )
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and all that it wraps: requests hides urllib3's in `args`, and urllib3 the cause in `reason`."""
+    todo: list[BaseException] = [error]
+    seen: set[int] = set()
+    while todo:
+        link = todo.pop(0)
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        inner = (*link.args, getattr(link, "reason", None), link.__cause__, link.__context__)
+        todo.extend(item for item in inner if isinstance(item, BaseException))
+
+
+def _first(error: BaseException, kind: type[E]) -> E | None:
+    return next((link for link in _chain(error) if isinstance(link, kind)), None)
+
+
+def _proxy_refuses(error: BaseException) -> bool:
+    return any("Tunnel connection failed" in str(link) for link in _chain(error) if isinstance(link, OSError))
+
+
+def _host(url: str) -> str:
+    """Host and port of a URL, without anything else that it may carry."""
+    parts = urlsplit(url)
+    return clean(parts.netloc.rpartition("@")[2]) or "GitHub"
+
+
+def _quote(said: str) -> str:
+    """GitHub's own words as an aside, or nothing."""
+    return f" (GitHub: “{said}”)" if said else ""

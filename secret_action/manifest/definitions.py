@@ -1,0 +1,169 @@
+"""`secrets.yaml`: what ExternalSecrets cannot say of a tenant's parameters. Checked against its published schema."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from secret_action.errors import ManifestError
+from secret_action.manifest.yaml_files import get, in_one_line, line_of, load_documents, source_nodes, where_it_fails
+from secret_action.model import Location, Problem
+from secret_action.naming import is_reserved_source
+
+FILE_NAME = "secrets.yaml"
+_MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What the file says of one key."""
+
+    key: str
+    where: Location
+    source: str = ""
+    optional: bool = False
+    encoding: str = ""
+    description: str = ""
+    tier: str = ""
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """The whole file; empty where there is none."""
+
+    environments: tuple[str, ...] = ()
+    parameters: Mapping[str, Definition] = field(default_factory=dict)
+    where: Location | None = None
+
+
+NONE = Definitions()
+
+
+def read_definitions(tenant: Path, root: Path) -> Definitions:
+    """Reads `secrets.yaml` of a tenant's folder.
+
+    tenant, root: absolute folders of the tenant and of the repository. Raises ManifestError with all that is wrong.
+    """
+    path = tenant / FILE_NAME
+    if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
+        return NONE
+    shown = path.relative_to(root).as_posix()
+    content = _load(path, shown)
+    problems = tuple(_violations(content, path, shown))
+    if problems:
+        raise ManifestError(*problems)
+    node = next(iter(source_nodes(path)), None)
+    parameters = {
+        key: _definition(key, fields or {}, _place(shown, get(node, "parameters"), key))
+        for key, fields in (content.get("parameters") or {}).items()
+    }
+    reserved = [definition for definition in parameters.values() if is_reserved_source(definition.source)]
+    if reserved:
+        raise ManifestError(
+            *(
+                Problem(
+                    f"{definition.key}: `from: {definition.source}` names one of the pipeline's own credentials or "
+                    "of the runner's variables, which are never a source.",
+                    "Hand the value over under a name of its own, such as {ENV}_" + definition.key.upper() + ".",
+                    where=definition.where,
+                )
+                for definition in reserved
+            )
+        )
+    return Definitions(tuple(content.get("environments", ())), parameters, Location(shown))
+
+
+def _load(path: Path, shown: str) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ManifestError(Problem(f"{shown} is larger than 1 MiB.", "Make it smaller.", where=Location(shown)))
+        documents = load_documents(path.read_text(encoding="utf-8-sig"))
+    except yaml.YAMLError as error:
+        place = Location(shown, where_it_fails(error))
+        raise ManifestError(
+            Problem(f"{shown} is not YAML: {in_one_line(error)}.", "Mend the YAML.", where=place)
+        ) from None
+    except UnicodeDecodeError:
+        raise ManifestError(
+            Problem(f"{shown} is not UTF-8 text.", "Save it as UTF-8.", where=Location(shown))
+        ) from None
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise ManifestError(
+            Problem(f"{shown} must hold one YAML mapping.", "Begin it with `version: 1`.", where=Location(shown))
+        )
+    return documents[0]
+
+
+def _violations(content: Mapping[str, Any], path: Path, shown: str) -> Iterator[Problem]:
+    # Loaded here, since most tenants have no such file and validation should start quickly.
+    import jsonschema
+
+    schema = json.loads(resources.files(__package__).joinpath("secrets.schema.json").read_text(encoding="utf-8"))
+    node = next(iter(source_nodes(path)), None)
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(content):
+        place = ".".join(str(part) for part in error.absolute_path)
+        parent = get(node, *(str(part) for part in error.absolute_path))
+        if error.validator == "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            for name in sorted(set(map(str, error.instance)) - set(known)):
+                nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+                yield Problem(
+                    f"{shown}: {f'{place}: ' if place else ''}“{name}” is not a field.",
+                    f"Did you mean “{nearest[0]}”? Known are: {', '.join(known)}.",
+                    where=_place(shown, parent, name),
+                )
+        elif error.validator == "required":
+            yield Problem(f"{shown} has no `version`.", "Begin it with `version: 1`.", where=Location(shown))
+        else:
+            yield Problem(
+                f"{shown}: {place or 'the file'}: {_words(error)}",
+                f"See {schema['$id']}.",
+                where=Location(shown, line_of(parent) if parent is not None else None),
+            )
+
+
+def _words(error: Any) -> str:
+    """What is wrong, without the instance: a person may have written a value where a name belongs."""
+    wanted = error.validator_value
+    match error.validator:
+        case "type":
+            return f"must be of type {wanted if isinstance(wanted, str) else ' or '.join(wanted)}."
+        case "enum":
+            return f"must be one of {', '.join(map(str, wanted))}."
+        case "const":
+            return f"must be {wanted}."
+        case "pattern":
+            return f"must match `{wanted}`."
+        case "propertyNames" | "additionalProperties":
+            return "has a name that is not allowed."
+        case "maxLength":
+            return f"must be at most {wanted} characters."
+        case other:
+            return f"breaks the schema's `{other}`."
+
+
+def _definition(key: str, fields: Mapping[str, Any], where: Location) -> Definition:
+    return Definition(
+        key=key,
+        where=where,
+        source=fields.get("from", ""),
+        optional=fields.get("optional", False),
+        encoding=fields.get("encoding", ""),
+        description=fields.get("description", ""),
+        tier=fields.get("tier", ""),
+    )
+
+
+def _place(shown: str, parent: yaml.Node | None, key: str) -> Location:
+    """Line of a key in a mapping node, or just the file."""
+    for name, _ in parent.value if isinstance(parent, yaml.MappingNode) else ():
+        if name.value == key:
+            return Location(shown, line_of(name))
+    return Location(shown)

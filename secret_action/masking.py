@@ -1,0 +1,135 @@
+"""Every form of a value that a tool might print, and a redactor that finds them in a text.
+
+Two nets: the forms are registered with the runner, which hides them in all later steps, and everything that this
+program prints goes through the redactor, so that it does not depend on the runner.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shlex
+import urllib.parse
+from collections.abc import Iterable, Iterator
+
+# Shorter forms hide ordinary words: a value `dev` would blank the environment's name all over a log, and the runner
+# drops an output that contains a mask.
+SHORTEST_VALUE = 6
+SHORTEST_DERIVED = 8
+HIDDEN = "***"
+
+# Where tools break base64: MIME (76), PEM (64), `openssl base64` (64), GNU base64 (76).
+_WRAPS = (64, 76)
+
+
+def forms_of(text: str) -> Iterator[str]:
+    """All forms of a value that a log might hold, without those too short to be told from ordinary words.
+
+    The runner itself derives base64, JSON, URI and XML forms of a mask, but neither wrapped nor url-safe base64,
+    hex, base64 of single lines, parts of a JSON object, nor shell-quoted forms (actions/runner, ValueEncoders.cs).
+    """
+    seen: set[str] = set()
+    for form, shortest in _candidates(text):
+        if len(form) >= shortest and form not in seen:
+            seen.add(form)
+            yield form
+
+
+def _candidates(text: str) -> Iterator[tuple[str, int]]:
+    # The runner masks a text with line breaks line by line, and would hide every `{` for a line that is one: so a
+    # mask never has a line break, and short lines are left out.
+    yield from ((line, SHORTEST_VALUE) for line in _lines(text))
+    for piece in {text, text.strip(), *_lines(text)}:
+        for derived in _encoded(piece):
+            yield from ((line, SHORTEST_DERIVED) for line in _lines(derived))
+    yield from ((leaf, SHORTEST_DERIVED) for leaf in _json_leaves(text))
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines()]
+
+
+def _encoded(text: str) -> Iterator[str]:
+    raw = text.encode("utf-8", "surrogateescape")
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for shift in range(3):
+            # Inside a longer text the same bytes have three base64 forms, by where they begin; the first and last
+            # characters mix with the neighbours' bits and are left out.
+            encoded = encode(b"\0" * shift + raw).decode().rstrip("=")
+            first = (0, 2, 3)[shift]
+            whole = encoded[first : len(encoded) - (1 if (len(raw) + shift) % 3 else 0)]
+            yield whole
+            if shift == 0:
+                yield from (encoded[at : at + width] for width in _WRAPS for at in range(0, len(encoded), width))
+    yield raw.hex()
+    yield raw.hex().upper()
+    yield urllib.parse.quote(raw)
+    yield urllib.parse.quote(raw, safe="")
+    yield urllib.parse.quote_plus(raw)
+    for ascii_only in (True, False):
+        yield json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+    yield repr(text)[1:-1]
+    yield repr(raw)[2:-1]
+    yield shlex.quote(text)[1:-1]
+    yield html.escape(text)
+
+
+def _json_leaves(text: str) -> Iterator[str]:
+    """The texts inside a JSON object or list, but for plain words (a user name would be hidden everywhere)."""
+    if not text.lstrip().startswith(("{", "[")):
+        return
+    try:
+        pending = [json.loads(text)]
+    except (ValueError, RecursionError):
+        return
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            pending.extend(node.values())
+        elif isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, str) and not re.fullmatch(r"[A-Za-z]+|[0-9]+", node.strip()):
+            yield from _lines(node)
+            yield from (form for form in _encoded(node) if "\n" not in form)
+
+
+class Redactor:
+    """Replaces every known form of every known value in a text by `***`.
+
+    public: texts that are public in this run anyway (names, paths, the environment); a form that is part of one is
+    not hidden, or a value that happens to equal the service's name would blank the report.
+    """
+
+    def __init__(self, public: Iterable[str] = ()) -> None:
+        self._public = "\n".join(public)
+        self._by_beginning: dict[str, list[str]] = {}
+
+    def add(self, text: str) -> tuple[str, ...]:
+        """Takes a value and returns its forms that are new, for the runner to be told of."""
+        fresh = []
+        for form in forms_of(text):
+            bucket = self._by_beginning.setdefault(form[:SHORTEST_VALUE], [])
+            if form not in self._public and form not in bucket:
+                bucket.append(form)
+                bucket.sort(key=len, reverse=True)
+                fresh.append(form)
+        return tuple(fresh)
+
+    def redact(self, text: str) -> str:
+        """The text with every known form hidden. Time grows with the text's length, not with the number of values."""
+        if not self._by_beginning:
+            return text
+        pieces: list[str] = []
+        start = position = 0
+        while position <= len(text) - SHORTEST_VALUE:
+            for form in self._by_beginning.get(text[position : position + SHORTEST_VALUE], ()):
+                if text.startswith(form, position):
+                    pieces += [text[start:position], HIDDEN]
+                    position += len(form)
+                    start = position
+                    break
+            else:
+                position += 1
+        return "".join([*pieces, text[start:]])

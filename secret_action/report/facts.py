@@ -1,0 +1,188 @@
+"""What the parts of a report have in common: counts, warnings, and failures told one way. Decides, prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from secret_action.contract import mode
+from secret_action.model import (
+    Action,
+    ContentState,
+    Finding,
+    Location,
+    RefreshResult,
+    RefreshState,
+    RunReport,
+    Severity,
+    WriteResult,
+    WriteState,
+)
+from secret_action.report.words import count, listed, some
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that failed, told so that the reader can mend it. Texts may hold backticks around names."""
+
+    what: str
+    causes: tuple[str, ...] = ()
+    remedy: str = ""
+    names: tuple[str, ...] = ()
+    """The ExternalSecrets that failed alike, where it was more than one."""
+    observed: tuple[str, ...] = ()
+    where: Location | None = None
+
+
+def is_preview(report: RunReport) -> bool:
+    """True where the report tells what a run would do: a plan, a dry run, or one that stopped before it began."""
+    stopped = bool(report.exit_code) and not report.writes and not report.refreshes
+    return report.mode == "plan" or report.dry_run or stopped
+
+
+def subject(report: RunReport) -> str:
+    """`my-service in prod`, as far as both are known."""
+    service = report.service or ("every tenant" if report.mode == "validate" else "the service")
+    return f"{service} in {report.environment}" if report.environment else service
+
+
+def written(report: RunReport, action: Action) -> int:
+    """How many parameters were created or updated, and stand."""
+    return sum(1 for write in report.writes if write.action is action and write.state is WriteState.WRITTEN)
+
+
+def writes_in(report: RunReport, *states: WriteState) -> tuple[WriteResult, ...]:
+    """The writes that ended in one of these states."""
+    return tuple(write for write in report.writes if write.state in states)
+
+
+def planned(report: RunReport, action: Action) -> int:
+    """How many parameters the plan has for this action."""
+    return report.plan.count(action) if report.plan else 0
+
+
+def findings_of(report: RunReport, severity: Severity) -> int:
+    """How many findings are this severe."""
+    return sum(1 for finding in report.findings if finding.severity is severity)
+
+
+def findings_in_order(report: RunReport) -> tuple[Finding, ...]:
+    """The most severe first, otherwise as found."""
+    order = list(Severity)
+    return tuple(sorted(report.findings, key=lambda finding: order.index(finding.severity)))
+
+
+def nothing_given(report: RunReport) -> bool:
+    """True where the plan has owned keys and the pipeline handed over a value for none of them."""
+    owned = [entry for entry in report.plan.entries if entry.parameter.owned] if report.plan else []
+    return bool(owned) and all(entry.given is None for entry in owned)
+
+
+def not_refreshed(report: RunReport) -> tuple[RefreshResult, ...]:
+    """The ExternalSecrets for which a release may not be called done."""
+    return tuple(result for result in report.refreshes if not result.ok)
+
+
+def warnings(report: RunReport) -> tuple[str, ...]:
+    """The run's warnings, and the one that no owned key was given a value."""
+    if not nothing_given(report):
+        return report.warnings
+    return (
+        "No owned key was given a value, so this run could not change any. A forgotten `environment:` on the job "
+        "or `secrets: inherit` on its caller looks like this, and so does a step without `env:`.",
+        *report.warnings,
+    )
+
+
+def notices(report: RunReport) -> tuple[str, ...]:
+    """The run's notices, the source names that nobody asked for, and the parameters that were kept."""
+    own: list[str] = []
+    if report.unused_sources:
+        names = [f"`{name}`" for name in report.unused_sources]
+        own.append(
+            f"{count(len(names), 'source name')} that no manifest asks for, and not pushed: {some(names)}."
+        )
+    kept = [f"`{entry.parameter.key}`" for entry in report.plan.of(Action.KEEP)] if report.plan else []
+    if kept and not nothing_given(report):
+        stay = "stays as it is" if len(kept) == 1 else "stay as they are"
+        own.append(f"{count(len(kept), 'parameter')} given no value, so {stay}: {some(kept)}.")
+    return (*own, *report.notices)
+
+
+def failures(report: RunReport) -> tuple[Failure, ...]:
+    """All that failed: what ended the run, then each ExternalSecret. Those that failed alike are one failure."""
+    problems = [
+        Failure(problem.what, problem.causes, problem.remedy, where=problem.where) for problem in report.problems
+    ]
+    return tuple(dict.fromkeys([*problems, *_refresh_failures(report)]))
+
+
+def _refresh_failures(report: RunReport) -> Iterator[Failure]:
+    alike: dict[tuple[str, str, str], list[RefreshResult]] = {}
+    for result in not_refreshed(report):
+        diagnosis = result.diagnosis
+        told = (diagnosis.cause, diagnosis.remedy) if diagnosis else (result.detail, "")
+        alike.setdefault((_trouble(result), *told), []).append(result)
+    for (trouble, cause, remedy), results in alike.items():
+        names = tuple(f"{result.namespace}/{result.name}" for result in results)
+        first = results[0]
+        one = len(results) == 1
+        yield Failure(
+            f"`{names[0]}` {trouble}." if one else f"{count(len(results), 'ExternalSecret')}: each {trouble}.",
+            (cause,) if cause else (),
+            remedy,
+            () if one else names,
+            first.diagnosis.observed if first.diagnosis else (),
+        )
+
+
+_TROUBLES = {
+    RefreshState.FAILED: "could not be synced by External Secrets Operator",
+    RefreshState.NOT_PROVEN: "was not proven to be refreshed before the timeout",
+    RefreshState.NOT_DEPLOYED: "is not in the cluster as the manifest has it",
+    RefreshState.NOT_MANAGED: "has no label in the cluster that allows a refresh, and was not touched",
+}
+
+
+def _trouble(result: RefreshResult) -> str:
+    return _TROUBLES.get(result.state, "was refreshed, but its Secret holds other values than this run has")
+
+
+def store_counts(report: RunReport) -> str:
+    """`3 parameters created, 1 updated, 12 unchanged`; in a preview `3 parameters to create, …`."""
+    if is_preview(report):
+        counts = {
+            "to create": planned(report, Action.CREATE),
+            "to update": planned(report, Action.UPDATE),
+        }
+    else:
+        counts = {
+            "created": written(report, Action.CREATE),
+            "updated": written(report, Action.UPDATE),
+        }
+    counts["unchanged"] = planned(report, Action.UNCHANGED)
+    counts["kept"] = planned(report, Action.KEEP)
+    counts["missing"] = planned(report, Action.MISSING)
+    told = [(number, word) for word, number in counts.items() if number]
+    if not told:
+        return "no parameters"
+    (number, word), *rest = told
+    return ", ".join([f"{count(number, 'parameter')} {word}", *(f"{n:,} {w}" for n, w in rest)])
+
+
+def overlays(report: RunReport) -> str:
+    """`4 overlays`, or `4 overlays of 2 tenants`."""
+    tenants = {manifest.service for manifest in report.manifests}
+    told = count(len(report.manifests), "overlay")
+    return f"{told} of {count(len(tenants), 'tenant')}" if len(tenants) > 1 else told
+
+
+def severities(report: RunReport) -> str:
+    """`3 errors and 1 warning`; empty without findings."""
+    numbers = [(findings_of(report, severity), severity.value) for severity in Severity]
+    return listed([count(number, word) for number, word in numbers if number])
+
+
+def refreshes_cluster(report: RunReport) -> bool:
+    """True where the mode has a cluster stage."""
+    return mode(report.mode).refreshes and not report.dry_run

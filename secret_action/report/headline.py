@@ -1,0 +1,177 @@
+"""The one sentence that anyone can read: what happened, to which environment, proven or not."""
+
+from __future__ import annotations
+
+from secret_action.contract import mode
+from secret_action.model import Action, ContentState, RefreshResult, RefreshState, RunReport, Severity, WriteState
+from secret_action.report import facts
+from secret_action.report.words import be, count, listed, shorten
+
+_REASON_LIMIT = 300
+
+
+def headline(report: RunReport) -> str:
+    """One sentence, plain text, for the summary, the log and the JSON report."""
+    if report.cancelled:
+        return _cancelled(report)
+    if report.exit_code:
+        return _failed(report)
+    if report.mode == "validate":
+        return _valid(report)
+    if facts.is_preview(report):
+        return _planned(report)
+    return _done(report)
+
+
+def _done(report: RunReport) -> str:
+    subject = facts.subject(report)
+    cluster = _cluster(report)
+    if report.mode == "refresh":
+        return f"Refreshed {subject}: {cluster}."
+    if facts.nothing_given(report):
+        store = f"No value was given for any key of {subject}: {_left_alone(report)}"
+    else:
+        service, _, environment = subject.partition(" in ")
+        verb = "Released" if report.mode == "release" else "Pushed the values of"
+        store = f"{verb} {service} to {environment}: {facts.store_counts(report)}"
+    if report.mode == "push":
+        return f"{store}. The cluster is proven to have them only when `refresh` has run."
+    return f"{store}; {cluster}."
+
+
+def _left_alone(report: RunReport) -> str:
+    return f"{count(facts.planned(report, Action.KEEP), 'parameter')} kept as before"
+
+
+def _cluster(report: RunReport) -> str:
+    """`all 5 ExternalSecrets proven to hold the new values`, or less where less was proven."""
+    results = report.refreshes
+    if not results:
+        return "no ExternalSecret was refreshed"
+    held = sum(1 for result in results if result.content is ContentState.PROVEN)
+    if held == len(results):
+        new = "new" if facts.writes_in(report, WriteState.WRITTEN) else "wanted"
+        return f"{_all(held)} proven to hold the {new} values"
+    never = _count(results, RefreshState.NEVER_REFRESHES)
+    weak = _count(results, RefreshState.WEAKLY_PROVEN)
+    synced = len(results) - never
+    told = [f"{_all(synced) if not never else count(synced, 'ExternalSecret')} proven to be refreshed"] if synced else []
+    if held:
+        told.append(f"{held:,} of them by content")
+    if weak:
+        told.append(f"{weak:,} by status alone")
+    if never:
+        told.append(f"{count(never, 'ExternalSecret')} left alone, never refreshing by definition")
+    return ", ".join(told)
+
+
+def _all(number: int) -> str:
+    return {1: "its ExternalSecret", 2: "both ExternalSecrets"}.get(number, f"all {number:,} ExternalSecrets")
+
+
+def _count(results: tuple[RefreshResult, ...], state: RefreshState) -> int:
+    return sum(1 for result in results if result.state is state)
+
+
+def _planned(report: RunReport) -> str:
+    subject = facts.subject(report)
+    if facts.nothing_given(report):
+        return f"No value was given for any key of {subject}: a release would write nothing."
+    if report.mode == "refresh":
+        return f"Dry run: nothing was refreshed for {subject}."
+    if not facts.planned(report, Action.CREATE) and not facts.planned(report, Action.UPDATE):
+        return f"A release of {subject} would write nothing: {facts.store_counts(report)}."
+    return f"Plan for {subject}: {facts.store_counts(report)}. Nothing was written."
+
+
+def _valid(report: RunReport) -> str:
+    told = facts.severities(report)
+    return f"The manifests of {facts.subject(report)} are valid: {facts.overlays(report)}, {told or 'no findings'}."
+
+
+def _failed(report: RunReport) -> str:
+    if facts.writes_in(report, WriteState.FAILED, WriteState.UNDONE, WriteState.LEFT):
+        return _write_failed(report)
+    if report.exit_code == 1 and facts.refreshes_cluster(report) and _stored(report):
+        return _cluster_failed(report)
+    if report.mode == "validate":
+        return _not_valid(report)
+    return _nothing_written(report)
+
+
+def _stored(report: RunReport) -> bool:
+    """True where the store stage was done with, so that what failed is the cluster."""
+    if report.refreshes or report.writes or not mode(report.mode).reads_cloud:
+        return True
+    waiting = report.plan.of(Action.CREATE, Action.UPDATE, Action.MISSING) if report.plan else ()
+    return report.plan is not None and not waiting
+
+
+def _not_valid(report: RunReport) -> str:
+    subject = facts.subject(report)
+    told = facts.severities(report)
+    if not facts.findings_of(report, Severity.ERROR):
+        return f"The manifests of {subject} could not be judged: {_reason(report)}"
+    return f"The manifests of {subject} are not valid: {told} in {facts.overlays(report)}."
+
+
+def _nothing_written(report: RunReport) -> str:
+    subject = facts.subject(report)
+    missing = facts.planned(report, Action.MISSING)
+    errors = facts.findings_of(report, Severity.ERROR)
+    wrong = [f"{count(missing, 'value')} {be(missing)} missing"] if missing else []
+    if errors:
+        wrong.append(f"{count(errors, 'error')} {be(errors)} in the manifests")
+    if report.mode == "plan":
+        return f"{subject} cannot be released: {f'{listed(wrong)}.' if wrong else _reason(report)}"
+    done = "Nothing was refreshed" if report.mode == "refresh" else "Nothing was written"
+    if wrong:
+        return f"{done}: {listed(wrong)} for {subject}."
+    return f"{done} for {subject}: {_reason(report)}"
+
+
+def _reason(report: RunReport) -> str:
+    if len(report.problems) == 1:
+        return shorten(report.problems[0].what.partition("\n")[0], _REASON_LIMIT)
+    return f"{count(len(report.problems), 'thing')} went wrong." if report.problems else "see below."
+
+
+def _write_failed(report: RunReport) -> str:
+    undone = len(facts.writes_in(report, WriteState.UNDONE))
+    left = len(facts.writes_in(report, WriteState.LEFT))
+    start = f"{facts.subject(report)} was not released: a write failed"
+    if not undone and not left:
+        return f"{start}, and nothing was changed."
+    told = [f"{count(undone, 'parameter')} written before it {_was(undone)} put back"] if undone else []
+    if left:
+        told.append(f"{count(left, 'parameter')} could not be put back and {'needs' if left == 1 else 'need'} you")
+    return f"{start}; {listed(told)}."
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def _cluster_failed(report: RunReport) -> str:
+    subject = facts.subject(report)
+    store = "the values are in SSM, but " if mode(report.mode).reads_cloud else ""
+    bad = facts.not_refreshed(report)
+    if not bad:
+        return f"{subject}: {store}the cluster is not proven to have them: {_reason(report)}"
+    if all(result.state is RefreshState.NOT_DEPLOYED for result in bad):
+        return f"{subject}: {store}the cluster has not taken over {_part(bad, report, 'any')}."
+    verb = be(1) if len(bad) == len(report.refreshes) else be(len(bad))
+    return f"{subject}: {store}{_part(bad, report, 'none')} {verb} proven to hold them."
+
+
+def _cancelled(report: RunReport) -> str:
+    subject = facts.subject(report)
+    left = len(facts.writes_in(report, WriteState.LEFT))
+    if left:
+        needs = "needs" if left == 1 else "need"
+        return f"Cancelled: {count(left, 'parameter')} of {subject} could not be put back and {needs} you."
+    if facts.writes_in(report, WriteState.UNDONE):
+        return f"Cancelled: what had been written for {subject} was put back."
+    if facts.writes_in(report, WriteState.WRITTEN):
+        return f"Cancelled: the values of {subject} are in SSM; that the cluster has them is not proven."
+    return f"Cancelled: nothing was written for {subject}."
