@@ -323,7 +323,7 @@ def _call(request: Request) -> Call:
 def _verified_claims(token: str, public_key_pem: str, now: float) -> dict[str, Any]:
     try:
         # Audience and times are judged below, by the server's clock and in AWS's words.
-        options: jwt.types.Options = {"verify_aud": False, "verify_exp": False, "verify_iat": False}
+        options: jwt.types.Options = {"verify_aud": False, "verify_exp": False, "verify_nbf": False}
         claims = jwt.decode(token, public_key_pem, algorithms=["RS256"], options=options)
     except jwt.InvalidTokenError:
         raise AwsError("InvalidIdentityToken", "The ID Token provided is not a valid JWT.") from None

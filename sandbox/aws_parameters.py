@@ -39,9 +39,7 @@ class AwsError(Exception):
 class ParameterStore:
     """The parameters of one region; safe to use from several threads."""
 
-    def __init__(
-        self, region: str, *, recreate_wait: float = 0.0, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, region: str, *, recreate_wait: float = 0.0, clock: Callable[[], float] = time.time) -> None:
         # Imported here because moto takes long to import. The backend is one of our own, since moto's usual
         # ones are global to the process.
         from moto.ssm.models import SimpleSystemManagerBackend
@@ -81,21 +79,21 @@ class ParameterStore:
             raise AwsError(error.code, error.message) from None
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
-        """What is stored: by name, its `value`, `type`, `version`, `key_id`, `tier`, `description`, `tags`."""
+        """By name, each one's `value`, `type`, `version`, `key_id`, `tier`, `description` and `tags`."""
         with self._lock:
             # moto leaves an empty entry for a name that it was only asked for.
-            latest = {name: versions[-1] for name, versions in self._moto._parameters.items() if versions}
+            latest = [versions[-1] for versions in self._moto._parameters.values() if versions]
             return {
-                name: {
-                    "value": latest[name].decrypt(latest[name].value),
-                    "type": latest[name].parameter_type,
-                    "version": latest[name].version,
-                    "key_id": latest[name].keyid,
-                    "tier": latest[name].tier,
-                    "description": latest[name].description,
-                    "tags": dict(self._moto.list_tags_for_resource("Parameter", name)),
+                parameter.name: {
+                    "value": parameter.decrypt(parameter.value),
+                    "type": parameter.parameter_type,
+                    "version": parameter.version,
+                    "key_id": parameter.keyid,
+                    "tier": parameter.tier,
+                    "description": parameter.description,
+                    "tags": dict(self._moto.list_tags_for_resource("Parameter", parameter.name)),
                 }
-                for name in sorted(latest)
+                for parameter in sorted(latest, key=lambda parameter: str(parameter.name))
             }
 
     def _put_parameter(self, asked: Parameters) -> Parameters:
@@ -287,8 +285,8 @@ def _tier(asked: str | None, existing: str | None, size: int) -> str:
         message = f"{tier} tier parameters support a maximum parameter value of {_SIZES[tier]} characters."
         if tier == "Standard":
             message += (
-                " To create a larger parameter value, upgrade the parameter to use the advanced-parameter tier."
-                " For more information, see https://docs.aws.amazon.com/systems-manager/latest/userguide/"
+                " To create a larger parameter value, upgrade the parameter to use the advanced-parameter "
+                "tier. For more information, see https://docs.aws.amazon.com/systems-manager/latest/userguide/"
                 "parameter-store-advanced-parameters.html"
             )
         raise _invalid(message)

@@ -55,7 +55,8 @@ class Eso:
         self._stores: Stores | None = None
         self._told: dict[str, tuple[bool, str, str]] = {}
         self._log: list[str] = []
-        self._due: dict[Item, float] = {}
+        self._queue: dict[Item, None] = {}
+        self._later: dict[Item, float] = {}
         self._failures: dict[Item, int] = {}
         self._wake = threading.Condition()
         self._worker: threading.Thread | None = None
@@ -76,7 +77,8 @@ class Eso:
             if self._worker is not None:
                 return
             self._failures.clear()
-            self._due.clear()
+            self._queue.clear()
+            self._later.clear()
             self._stores, self._worker = stores, worker
         # From here on changes are queued, so none is missed. The store's lock is never taken within ours.
         for kind in (*_STORE_KINDS, EXTERNAL_SECRET):
@@ -99,9 +101,7 @@ class Eso:
 
     def set_store_ready(self, name: str, ready: bool, reason: str = "", message: str = "") -> None:
         """Fix the Ready condition of the stores of this name, and see to it that it is written soon."""
-        default = (
-            ("Valid", "store validated") if ready else ("InvalidProviderConfig", "unable to create client")
-        )
+        default = ("Valid", "store validated") if ready else ("InvalidProviderConfig", "unable to create client")
         self._told[name] = (ready, reason or default[0], message or default[1])
         if self._stores is not None:
             self._stores.tell(name, *self._told[name])
@@ -114,21 +114,24 @@ class Eso:
         """Called by the store under its lock, so it only takes note."""
         if change.kind in (*_STORE_KINDS, EXTERNAL_SECRET):
             self._enqueue((change.kind, *name_of(change.object)))
-        elif (
-            change.kind is SECRET and change.object["metadata"].get("labels", {}).get(LABEL_MANAGED) == "true"
-        ):
+        elif change.kind is SECRET and change.object["metadata"].get("labels", {}).get(LABEL_MANAGED) == "true":
             namespace, name = name_of(change.object)
             for obj in self._store.listed(EXTERNAL_SECRET, namespace)[0]:
                 if target_name(obj) == name:
                     self._enqueue((EXTERNAL_SECRET, *name_of(obj)))
 
-    def _enqueue(self, item: Item, after: float = 0.0) -> None:
-        """Have an item looked at; a change that comes in overtakes the pause after a failure."""
+    def _enqueue(self, item: Item) -> None:
+        """Have an item looked at; a change thus overtakes the pause after a failure, and does not end it."""
         with self._wake:
             if self._worker is not None:
-                due = time.monotonic() + after
-                self._due[item] = min(self._due.get(item, due), due)
+                self._queue[item] = None
                 self._wake.notify_all()
+
+    def _enqueue_later(self, item: Item, seconds: float) -> None:
+        """Have an item looked at after a while, or earlier when that was asked for before."""
+        with self._wake:
+            due = time.monotonic() + seconds
+            self._later[item] = min(self._later.get(item, due), due)
 
     def _work(self, stores: Stores, reconciler: Reconciler) -> None:
         me = threading.current_thread()
@@ -144,29 +147,32 @@ class Eso:
                         raise Failed(wrong)
                 self._failures.pop(item, None)
                 if after is not None:
-                    self._enqueue(item, after)
+                    self._enqueue_later(item, after)
             except Failed as error:
                 self._log_error(item, str(error))
                 count = self._failures[item] = self._failures.get(item, 0) + 1
-                self._enqueue(item, min(self.settings.backoff * 2 ** (count - 1), _MOST_BACKOFF))
+                self._enqueue_later(item, min(self.settings.backoff * 2 ** (count - 1), _MOST_BACKOFF))
 
     def _next(self, running: Callable[[], bool]) -> Item | None:
         """The next item that is due; None when the operator stops."""
         with self._wake:
             while running():
                 now = time.monotonic()
-                item = min(self._due, key=lambda found: self._due[found], default=None)
-                if item is not None and self._due[item] <= now:
-                    del self._due[item]
+                for item in [item for item, due in self._later.items() if due <= now]:
+                    del self._later[item]
+                    self._queue[item] = None
+                if self._queue:
+                    item = next(iter(self._queue))
+                    del self._queue[item]
                     return item
-                self._wake.wait(self._due[item] - now if item is not None else None)
+                self._wake.wait(min(self._later.values()) - now if self._later else None)
             return None
 
-    def _log_line(self, message: str, about: Object, *, level: str) -> None:
+    def _log_line(self, message: str, about: Object) -> None:
         namespace, name = name_of(about)
         self._append(
             {
-                "level": level,
+                "level": "info",
                 "ts": time.time(),
                 "logger": "controllers.ExternalSecret",
                 "msg": message,
@@ -190,7 +196,7 @@ class Eso:
                 "name": name,
                 "reconcileID": str(uuid.uuid4()),
                 "error": error,
-                "stacktrace": "sigs.k8s.io/controller-runtime/pkg/internal/controller.(*Controller).Start.func2.2",
+                "stacktrace": "sigs.k8s.io/controller-runtime/pkg/internal/controller.(*Controller[...])",
             }
         )
 

@@ -25,9 +25,7 @@ class Events:
         self._tokens: dict[str, tuple[float, float]] = {}
         self._numbers = itertools.count(time.time_ns())
 
-    def emit(
-        self, about: Object, kind: str, reason: str, message: str, component: str = "external-secrets"
-    ) -> None:
+    def emit(self, about: Object, kind: str, reason: str, message: str, component: str = "external-secrets") -> None:
         """Record one event; `kind` is `Normal` or `Warning`."""
         metadata = about["metadata"]
         if not self._allowed(metadata["uid"]):
@@ -40,9 +38,7 @@ class Events:
             # Events about cluster-wide objects live in the namespace "default".
             namespace = metadata.get("namespace") or "default"
             name = f"{metadata['name']}.{next(self._numbers):x}"
-            self._store.create(
-                EVENT, _event(about, namespace, name, kind, reason, message, component), _WRITER
-            )
+            self._store.create(EVENT, _event(about, namespace, name, kind, reason, message, component), _WRITER)
             self._known[key] = (namespace, name)
         except ApiError:
             # The recorder works beside the operator: events are lost without a word.
@@ -65,9 +61,7 @@ class Events:
 _WRITER = Writer("external-secrets")
 
 
-def _event(
-    about: Object, namespace: str, name: str, kind: str, reason: str, message: str, component: str
-) -> Object:
+def _event(about: Object, namespace: str, name: str, kind: str, reason: str, message: str, component: str) -> Object:
     metadata = about["metadata"]
     involved = {
         "apiVersion": about["apiVersion"],

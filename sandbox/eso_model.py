@@ -50,9 +50,7 @@ def synced_version(metadata: Object, version: Version = V0_20_4) -> str:
 
 def data_hash(data: Mapping[str, bytes], version: Version = V0_20_4) -> str:
     """The `data-hash` annotation of a Secret with this data."""
-    return object_hash(
-        _go_map({key: f"[{' '.join(map(str, value))}]" for key, value in data.items()}), version
-    )
+    return object_hash(_go_map({key: f"[{' '.join(map(str, value))}]" for key, value in data.items()}), version)
 
 
 def owner_hash(namespace: str, name: str, version: Version = V0_20_4) -> str:
@@ -91,9 +89,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 def seconds(duration: str) -> float:
     """A Go duration (`1h30m`, `0`, `-5s`) in seconds."""
     parts = re.findall(r"([0-9.]+)(ns|us|µs|ms|s|m|h)", duration)
-    return sum(float(number) * _UNITS[unit] for number, unit in parts) * (
-        -1 if duration.startswith("-") else 1
-    )
+    return sum(float(number) * _UNITS[unit] for number, unit in parts) * (-1 if duration.startswith("-") else 1)
 
 
 def go_duration(duration: str) -> str:

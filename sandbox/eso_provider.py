@@ -116,9 +116,7 @@ def get_secret_map(get: GetParameter, prefix: str, ref: Object) -> dict[str, byt
     try:
         parsed = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ProviderError(
-            f"unable to unmarshal secret {ref['key']}: {_go_json_error(text, error)}"
-        ) from error
+        raise ProviderError(f"unable to unmarshal secret {ref['key']}: {_go_json_error(text, error)}") from error
     if parsed is None:
         return {}
     if not isinstance(parsed, dict):
@@ -230,10 +228,17 @@ def _skip(text: str, position: int, characters: str) -> int:
 
 
 def _go_json_error(text: str, error: json.JSONDecodeError) -> str:
-    """What Go's decoder says where Python's gave up. Literals cut short are not told apart."""
+    """What Go's decoder says where Python's gave up."""
     position = _skip(text + "\0", error.pos, " \t\r\n")
     if position >= len(text):
         return "unexpected end of JSON input"
+    for literal in ("null", "true", "false"):
+        if error.msg == "Expecting value" and text[position] == literal[0]:
+            length = next(n for n in range(1, 6) if text[position : position + n] != literal[:n]) - 1
+            if position + length == len(text):
+                return "unexpected end of JSON input"
+            found, expected = text[position + length], literal[length]
+            return f"invalid character {found!r} in literal {literal} (expecting {expected!r})"
     context = {
         "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
         "Expecting ':' delimiter": "after object key",

@@ -27,7 +27,8 @@ from sandbox.kubernetes_store import Store, Writer, timestamp
 _OPERATOR = "external-secrets"
 _RETAIN = "secret retained due to DeletionPolicy=Retain"
 
-Log = Callable[..., None]
+Log = Callable[[str, Object], None]
+"""Writes a line of level info about an ExternalSecret; what the operator logs as debug is left out."""
 
 
 class Failed(Exception):
@@ -85,7 +86,6 @@ class Reconciler:
         if not model.should_refresh(external_secret, start, self._version) and model.secret_valid(
             secret, external_secret, self._version
         ):
-            self._log("skipping refresh", external_secret, level="debug")
             return self._next(external_secret, start)
         return self._refresh(external_secret, secret, start)
 
@@ -100,19 +100,13 @@ class Reconciler:
             status = model.with_ready(status, True, outcome.reason, outcome.message)
             status["refreshTime"] = timestamp(start)
             status["syncedResourceVersion"] = model.synced_version(external_secret["metadata"], self._version)
-            changed = (old.get("status"), old.get("reason")) != ("True", outcome.reason)
-            deleted = outcome.reason == "SecretDeleted"
-            self._log(
-                "deleted secret" if changed and deleted else "reconciled secret",
-                external_secret,
-                level="info" if changed else "debug",
-            )
+            if (old.get("status"), old.get("reason")) != ("True", outcome.reason):
+                deleted = outcome.reason == "SecretDeleted"
+                self._log("deleted secret" if deleted else "reconciled secret", external_secret)
         except NotRetried as error:
             status = self._failed(external_secret, status, error.condition, str(error))
         except ProviderError as error:
-            status = self._failed(
-                external_secret, status, "could not get secret data from provider", str(error)
-            )
+            status = self._failed(external_secret, status, "could not get secret data from provider", str(error))
             failure = error
         except (TemplateError, ApiError) as error:
             if isinstance(error, ApiError) and error.reason == "Conflict":
@@ -218,17 +212,13 @@ class Reconciler:
         status["binding"] = {"name": name}
         self._events.emit(external_secret, "Normal", "Created", "secret created")
 
-    def _update_secret(
-        self, external_secret: Object, secret: Object, data: dict[str, bytes], status: Object
-    ) -> None:
+    def _update_secret(self, external_secret: Object, secret: Object, data: dict[str, bytes], status: Object) -> None:
         name = secret["metadata"]["name"]
         status["binding"] = {"name": name}
         try:
             new = built(secret, external_secret, data, self._version)
         except TemplateError as error:
-            raise TemplateError(
-                f"unable to mutate secret {name}: could not apply template: {error}"
-            ) from error
+            raise TemplateError(f"unable to mutate secret {name}: could not apply template: {error}") from error
         except NotRetried as error:
             raise NotRetried(error.condition, f"unable to mutate secret {name}: {error}") from error
         if _semantically(new) == _semantically(secret):
@@ -266,9 +256,7 @@ class Reconciler:
             ours = metadata.get("labels", {}).get(model.LABEL_OWNER) == label
             if ours and metadata["name"] != model.target_name(external_secret):
                 self._store.delete(SECRET, metadata["namespace"], metadata["name"])
-                self._events.emit(
-                    external_secret, "Normal", "Deleted", "secret deleted because it was orphaned"
-                )
+                self._events.emit(external_secret, "Normal", "Deleted", "secret deleted because it was orphaned")
 
     def _with_finalizer(self, external_secret: Object) -> Object:
         finalizers = external_secret["metadata"].get("finalizers", [])
@@ -332,6 +320,4 @@ def _decoded(strategy: str, value: bytes, key: str = "") -> bytes:
 def _semantically(secret: Object) -> Object:
     """A Secret with empty maps gone: Kubernetes does not tell them from absent ones."""
     metadata = {key: value for key, value in secret["metadata"].items() if value}
-    return {key: value for key, value in secret.items() if value and key != "metadata"} | {
-        "metadata": metadata
-    }
+    return {key: value for key, value in secret.items() if value and key != "metadata"} | {"metadata": metadata}

@@ -119,9 +119,7 @@ class Stores:
         store = self._find(external_secret, reference)
         if store is None:
             # The operator reads through a cache, whose texts name the kind and not the resource.
-            raise ProviderError(
-                f'could not get {kind.name} "{name}", {kind.name}.{kind.group} "{name}" not found'
-            )
+            raise ProviderError(f'could not get {kind.name} "{name}", {kind.name}.{kind.group} "{name}" not found')
         if not _ours(store):
             raise ProviderError("can not reference unmanaged store")
         namespace = external_secret["metadata"]["namespace"]

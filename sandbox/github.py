@@ -39,9 +39,7 @@ def make_app_key() -> tuple[str, str, str]:
     def private(form: serialization.PrivateFormat) -> str:
         return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return (
         private(serialization.PrivateFormat.TraditionalOpenSSL),
         private(serialization.PrivateFormat.PKCS8),
@@ -119,9 +117,7 @@ class Repository:
         for prefix in ("refs/heads/", "heads/", "refs/tags/", "tags/", ""):
             if ref.startswith(prefix) and ref.removeprefix(prefix) in self.refs:
                 return self.refs[ref.removeprefix(prefix)]
-        found = {
-            c.sha: c for c in self.refs.values() if c.sha == ref or (len(ref) >= 7 and c.sha.startswith(ref))
-        }
+        found = {c.sha: c for c in self.refs.values() if c.sha == ref or (len(ref) >= 7 and c.sha.startswith(ref))}
         return next(iter(found.values())) if len(found) == 1 else None
 
 
@@ -188,9 +184,7 @@ class GitHubServer(HttpServer):
     ) -> Fault:
         """Orders a rate limit: the primary tells when it resets, the secondary how many seconds to wait."""
         if secondary:
-            message = (
-                "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-            )
+            message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
             headers = {"Retry-After": str(wait)}
         else:
             message = "API rate limit exceeded for installation ID 50001."
@@ -248,9 +242,7 @@ class GitHubServer(HttpServer):
 
     def _issue_token(self, request: Request, match: Match[str]) -> Response:
         app = self._authenticated_app(request)
-        installation = next(
-            (i for i in self.installations if i.id == int(match["id"]) and i.app_id == app.id), None
-        )
+        installation = next((i for i in self.installations if i.id == int(match["id"]) and i.app_id == app.id), None)
         if not installation:
             raise _error(404, "Not Found")
         if installation.suspended:
@@ -294,9 +286,7 @@ class GitHubServer(HttpServer):
             if r.owner == token.installation.owner and r.name in token.repositories
         ]
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
-        return json_response(
-            {"total_count": len(found), "repositories": found[size * (page - 1) : size * page]}
-        )
+        return json_response({"total_count": len(found), "repositories": found[size * (page - 1) : size * page]})
 
     def _repository(self, request: Request, match: Match[str]) -> Response:
         return json_response(self._repository_object(self._readable(request, match, "metadata")))
@@ -372,8 +362,7 @@ class GitHubServer(HttpServer):
         if not isinstance(issued, int) or issued > now:
             raise _error(
                 401,
-                "'Issued at' claim ('iat') must be an Integer representing the time that the assertion "
-                "was issued",
+                "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
             )
         return app
 
@@ -389,11 +378,7 @@ class GitHubServer(HttpServer):
         token = self._authenticated_token(request)
         full_name = f"{match['owner']}/{match['repo']}".lower()
         repository = next((r for r in self.repositories if r.full_name.lower() == full_name), None)
-        covered = (
-            repository
-            and repository.owner == token.installation.owner
-            and repository.name in token.repositories
-        )
+        covered = repository and repository.owner == token.installation.owner and repository.name in token.repositories
         if not repository or not covered:
             raise _error(404, "Not Found")
         if repository.saml:
@@ -415,14 +400,13 @@ class GitHubServer(HttpServer):
 
     def _narrowed_repositories(self, installation: Installation, asked: list[str] | None) -> list[str]:
         granted = self._granted(installation)
-        if asked is None:
+        if not asked:
             return granted
         found = [name for name in granted if name.lower() in map(str.lower, asked)]
-        if not asked or len(found) < len(set(map(str.lower, asked))):
+        if len(found) < len(set(map(str.lower, asked))):
             raise _error(
                 422,
-                "There is at least one repository that does not exist or is not accessible to the parent "
-                "installation.",
+                "There is at least one repository that does not exist or is not accessible to the parent installation.",
             )
         return found
 
@@ -463,7 +447,7 @@ def _credential(request: Request) -> str:
 
 def _narrowed_permissions(installation: Installation, asked: dict[str, str] | None) -> dict[str, str]:
     granted = {"metadata": "read", **installation.permissions}
-    if asked is None:
+    if not asked:  # PyGithub sends an empty object where it asks for nothing less
         return granted
     for name, level in asked.items():
         if level not in _LEVELS or _LEVELS.index(level) > _LEVELS.index(granted.get(name, "")):

@@ -29,6 +29,7 @@ ESO_NAMESPACE = "external-secrets"
 ESO_POD = "external-secrets-0"
 
 _WRITER = Writer("sandbox")
+_STATUS_WRITER = Writer("sandbox", subresource="status")
 
 
 class KubernetesServer(HttpServer):
@@ -50,7 +51,7 @@ class KubernetesServer(HttpServer):
         get_parameter: GetParameter | None = None,
         tls: bool | Certificate = True,
     ) -> None:
-        """`ssm_endpoint` is the URL of an SSM API that the operator reads, unless `get_parameter` reads instead.
+        """`ssm_endpoint` is the SSM API that the operator reads, unless `get_parameter` reads instead.
 
         `workdir` is there because a real cluster has one; nothing is written. `eso=False` leaves the operator
         to `start_eso`.
@@ -77,6 +78,9 @@ class KubernetesServer(HttpServer):
         for name in ("default", "kube-system", ESO_NAMESPACE):
             self.create_namespace(name)
         self.store.create(POD, _eso_pod(), _WRITER)
+        self.store.modify(
+            POD, ESO_NAMESPACE, ESO_POD, lambda pod: pod | {"status": {"phase": "Running"}}, _STATUS_WRITER
+        )
         self.store.create(CLUSTER_SECRET_STORE, _store(), _WRITER)
         if self._eso_wanted:
             self.start_eso()
@@ -173,6 +177,10 @@ class KubernetesServer(HttpServer):
         """Break the connection of every watch at its next event, or within a fifth of a second."""
         self._api.dropped += 1
 
+    def bookmark_every(self, seconds: float) -> None:
+        """How often watches that allow bookmarks get one: every minute, unless told."""
+        self._api.bookmark_interval = seconds
+
     def forget(self) -> None:
         """Compact: who resumes a watch from before is told that the version is too old (410)."""
         self.store.forget()
@@ -208,5 +216,4 @@ def _eso_pod() -> Object:
     return {
         "metadata": {"name": ESO_POD, "namespace": ESO_NAMESPACE, "labels": labels},
         "spec": {"containers": [{"name": "external-secrets", "image": "external-secrets:v0.20.4"}]},
-        "status": {"phase": "Running"},
     }

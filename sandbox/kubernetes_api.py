@@ -1,27 +1,23 @@
-"""The stand-in's REST: what each path and verb does to the store, worded and shaped as kube-apiserver does."""
+"""The stand-in's REST: what each path and verb does to the store, shaped as kube-apiserver does it."""
 
 import base64
 import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import jsonpatch
 import yaml
 
 from sandbox import kubernetes_errors as errors
 from sandbox.http import DropConnection, Request, Response, json_response
+from sandbox.kubernetes_discovery import Discovery
 from sandbox.kubernetes_kinds import KINDS, NAMESPACE, POD, Kind, Object
-from sandbox.kubernetes_rbac import Access, Rbac
+from sandbox.kubernetes_patch import patch_of
+from sandbox.kubernetes_rbac import Access, Rbac, User
 from sandbox.kubernetes_select import Matches, View, field_selector, field_terms, label_selector
 from sandbox.kubernetes_store import Change, Store, Writer
 
-VERSION = "v1.34.4"
-
-_JSON_PATCH = "application/json-patch+json"
-_MERGE_PATCH = "application/merge-patch+json"
-_STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+_ACCESS_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _POLL = 0.2
 """Seconds between two looks at whether a silent watch shall end."""
 
@@ -41,7 +37,7 @@ class Api:
     """Answers requests for resources and for discovery.
 
     `served` says whether a kind's version is served, `read_log` has the text of a pod's log, and raising
-    `dropped` breaks all watches.
+    `dropped` breaks all watches. Watches that allow it get a bookmark every `bookmark_interval` seconds.
     """
 
     def __init__(
@@ -53,9 +49,11 @@ class Api:
         read_log: Callable[[str, str], str],
     ) -> None:
         self.dropped = 0
+        self.bookmark_interval = 60.0
         self._store = store
         self._rbac = rbac
         self._served = served
+        self._discovery = Discovery(served)
         self._read_log = read_log
 
     def answer(self, request: Request) -> Response:
@@ -68,12 +66,16 @@ class Api:
     def _answer(self, request: Request) -> Response:
         user = self._rbac.user(request.headers.get("authorization", ""))
         target = _target(request.path)
+        if request.path == _ACCESS_REVIEW and request.method == "POST":
+            return self._review(request, user)
         if target is None:
             self._rbac.require_path(user, request.method.lower(), request.path)
-            return self._discovery(request.path) or _page_not_found()
+            return self._discovery.answer(request.path) or _page_not_found()
         access = _access(request, target)
         self._rbac.require(user, access)
         if not self._served(target.kind, target.version):
+            if target.kind.group in ("", "apps"):
+                raise errors.unknown_resource()
             return _page_not_found()
         return self._act(access.verb, request, target)
 
@@ -81,7 +83,7 @@ class Api:
         if (target.kind, target.subresource) == (POD, "log"):
             return self._log(request, target)
         if target.subresource not in ("", "status"):
-            return _page_not_found()
+            raise errors.not_found(target.kind, target.name)
         accept, listing = request.headers.get("accept", ""), verb == "list"
         if verb == "watch":
             # A stream of metadata is asked for as single objects or as a list, and is the same.
@@ -112,9 +114,9 @@ class Api:
             target.subresource,
         )
         if verb == "patch":
-            change = _patch(request, target)
+            change = patch_of(request, target.kind)
             return self._store.modify(target.kind, target.namespace, target.name, change, writer)
-        obj = _body(request)
+        obj = _body(request, target)
         _check_identity(obj, target)
         if verb == "create":
             return self._store.create(target.kind, obj, writer)
@@ -132,8 +134,7 @@ class Api:
             "apiVersion": "v1",
             "metadata": {},
             "status": "Success",
-            "details": {key: value for key, value in details.items() if value}
-            | {"uid": old["metadata"]["uid"]},
+            "details": {key: value for key, value in details.items() if value} | {"uid": old["metadata"]["uid"]},
         }
 
     def _list(self, request: Request, target: Target, view: View) -> Object:
@@ -142,26 +143,51 @@ class Api:
         objects = [obj for obj in objects if matches(obj)]
         start, metadata = 0, {"resourceVersion": str(version)}
         if token := request.query.get("continue"):
-            start = int(base64.b64decode(token))
+            start = self._continued(token)
         if limit := int(request.query.get("limit") or 0):
             rest = len(objects) - start - limit
             objects = objects[start : start + limit]
             if rest > 0:
-                metadata["continue"] = base64.b64encode(str(start + limit).encode()).decode()
-                metadata |= {} if _selected(request) else {"remainingItemCount": rest}  # type: ignore[dict-item]
+                metadata["continue"] = base64.b64encode(f"{version}:{start + limit}".encode()).decode()
         return view.show_list(objects, metadata)
 
+    def _continued(self, token: str) -> int:
+        """Where a list goes on. Raises 410 when the version of its first part is forgotten."""
+        try:
+            version, start = map(int, base64.b64decode(token).decode().split(":"))
+        except ValueError as error:
+            raise errors.bad_request(f"invalid continue token: continue key is not valid: {error}") from error
+        if version < self._store.oldest:
+            raise errors.expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start "
+                "a new list without the continue parameter, or use the continue token in this response to "
+                "retrieve the remainder of the results. Continuing with the provided token results in an "
+                "inconsistent list - objects that were created, modified, or deleted between the time the "
+                "first chunk was returned and now may show up in the list."
+            )
+        return start
+
     def _watch(self, request: Request, target: Target, view: View) -> Iterator[bytes]:
+        """The stream of a watch; raises before it begins for what cannot be understood."""
         matches = _matches(request, target.kind)
-        end = time.monotonic() + float(request.query.get("timeoutSeconds") or 3600)
-        dropped = self.dropped
+        seconds = float(request.query.get("timeoutSeconds") or 3600)
         since = request.query.get("resourceVersion") or "0"
-        version = int(since)
-        if since == "0":
+        if not since.isdecimal():
+            text = f'Invalid value: "{since}": strconv.ParseUint: parsing "{since}": invalid syntax'
+            raise errors.ApiError(500, "", f"resourceVersion: {text}")
+        bookmarks = request.query.get("allowWatchBookmarks") in ("true", "1")
+        return self._stream(target, view, matches, int(since), seconds, bookmarks)
+
+    def _stream(
+        self, target: Target, view: View, matches: Matches, version: int, seconds: float, bookmarks: bool
+    ) -> Iterator[bytes]:
+        dropped, start = self.dropped, time.monotonic()
+        next_bookmark = start + self.bookmark_interval
+        if version == 0:
             objects, version = self._store.listed(target.kind, target.namespace)
             for obj in filter(matches, objects):
                 yield _line("ADDED", view.show(obj))
-        while (left := end - time.monotonic()) > 0:
+        while (left := start + seconds - time.monotonic()) > 0:
             try:
                 changes = self._store.changes(version, min(_POLL, left))
             except errors.ApiError as error:
@@ -171,10 +197,10 @@ class Api:
                 raise DropConnection
             yield b"".join(_events(changes, target, matches, view))
             version = changes[-1].version if changes else version
-        if request.query.get("allowWatchBookmarks") in ("true", "1"):
-            # The real one sends bookmarks about once a minute, too.
-            bookmark = {"metadata": {"resourceVersion": str(version), "creationTimestamp": None}}
-            yield _line("BOOKMARK", view.show(bookmark))
+            if bookmarks and time.monotonic() > next_bookmark:
+                next_bookmark += self.bookmark_interval
+                metadata = {"resourceVersion": str(version), "creationTimestamp": None}
+                yield _line("BOOKMARK", view.show({"metadata": metadata}))
 
     def _log(self, request: Request, target: Target) -> Response:
         self._store.get(POD, target.namespace, target.name)
@@ -187,57 +213,24 @@ class Api:
             text = text[: int(request.query["limitBytes"])]
         return Response(200, {"Content-Type": "text/plain"}, text)
 
-    def _discovery(self, path: str) -> Response | None:
-        if path in ("/readyz", "/livez", "/healthz"):
-            return Response(200, {"Content-Type": "text/plain; charset=utf-8"}, b"ok")
-        if path == "/version":
-            major, minor, _ = VERSION.removeprefix("v").split(".")
-            return json_response(
-                {"major": major, "minor": minor, "gitVersion": VERSION, "platform": "linux/amd64"}
-            )
-        if path == "/api":
-            return json_response(
-                {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
-            )
-        groups = {kind.group: group for kind in KINDS if kind.group and (group := self._group(kind.group))}
-        if path == "/apis":
-            return json_response(
-                {"kind": "APIGroupList", "apiVersion": "v1", "groups": list(groups.values())}
-            )
-        parts = path.strip("/").split("/")
-        if parts[0] == "api" and parts[1:] == ["v1"]:
-            return self._resources("", "v1")
-        if parts[0] == "apis" and len(parts) == 2 and parts[1] in groups:
-            return json_response({"kind": "APIGroup", "apiVersion": "v1", **groups[parts[1]]})
-        if parts[0] == "apis" and len(parts) == 3:
-            return self._resources(parts[1], parts[2])
-        return None
-
-    def _group(self, group: str) -> Object | None:
-        kinds = [kind for kind in KINDS if kind.group == group]
-        versions = [v for v in kinds[0].versions if any(self._served(kind, v) for kind in kinds)]
-        entries = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
-        return {"name": group, "versions": entries, "preferredVersion": entries[0]} if entries else None
-
-    def _resources(self, group: str, version: str) -> Response | None:
-        verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-        resources: list[Object] = []
-        for kind in KINDS:
-            if kind.group != group or version not in kind.versions or not self._served(kind, version):
-                continue
-            entry = {"kind": kind.name, "namespaced": kind.namespaced}
-            resources.append(
-                {"name": kind.plural, "singularName": kind.name.lower(), **entry, "verbs": verbs}
-            )
-            if kind.has_status:
-                status = {"name": f"{kind.plural}/status", "singularName": "", **entry}
-                resources.append({**status, "verbs": ["get", "patch", "update"]})
-        if not resources:
-            return None
-        name = f"{group}/{version}" if group else version
-        return json_response(
-            {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": resources}
+    def _review(self, request: Request, user: User) -> Response:
+        """Whether the user who asks might do what they describe."""
+        review = request.json()
+        asked = review["spec"]["resourceAttributes"]
+        group, plural = asked.get("group", ""), asked["resource"]
+        kind = next((kind for kind in KINDS if (kind.group, kind.plural) == (group, plural)), None)
+        access = Access(
+            asked["verb"],
+            kind or Kind(plural, plural, group, ()),
+            asked.get("namespace", ""),
+            asked.get("name", ""),
+            asked.get("subresource", ""),
         )
+        try:
+            self._rbac.require(user, access)
+        except errors.ApiError:
+            return json_response(review | {"status": {"allowed": False}}, 201)
+        return json_response(review | {"status": {"allowed": True}}, 201)
 
 
 def _target(path: str) -> Target | None:
@@ -287,10 +280,6 @@ def _matches(request: Request, kind: Kind) -> Matches:
     return lambda obj: by_label(obj) and by_field(obj)
 
 
-def _selected(request: Request) -> bool:
-    return bool(request.query.get("labelSelector") or request.query.get("fieldSelector"))
-
-
 def _events(changes: list[Change], target: Target, matches: Matches, view: View) -> Iterator[bytes]:
     """Watch events of what a selector sees: an object that begins to match is added, one that ceases deleted."""
     for change in changes:
@@ -316,80 +305,42 @@ def _line(event: str, obj: Object) -> bytes:
     return json.dumps({"type": event, "object": obj}).encode() + b"\n"
 
 
-def _body(request: Request) -> Object:
+def _body(request: Request, target: Target) -> Object:
     try:
-        if "yaml" in request.headers.get("content-type", ""):
-            obj = yaml.safe_load(request.body)
-        else:
-            obj = request.json()
+        is_yaml = "yaml" in request.headers.get("content-type", "")
+        obj = yaml.safe_load(request.body) if is_yaml else request.json()
     except (ValueError, yaml.YAMLError) as error:
         raise errors.bad_request(f"unable to decode the body: {error}") from error
-    if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
-        raise errors.bad_request("Object 'Kind' is missing in the body")
+    if not isinstance(obj, dict) or (target.kind.custom and "kind" not in obj):
+        body = request.body.decode(errors="replace")
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {target.kind.name}): "
+            f"Object 'Kind' is missing in '{body}' ({body})"
+        )
+    if not isinstance(obj.setdefault("metadata", {}), dict):
+        raise errors.bad_request("json: cannot unmarshal into Go struct field .metadata")
     return obj
 
 
 def _check_identity(obj: Object, target: Target) -> None:
     """Fill in what the path says, and refuse a body that says otherwise."""
     metadata = obj["metadata"]
-    for field, value in (("namespace", target.namespace), ("name", target.name)):
-        if value and metadata.setdefault(field, value) != value:
-            raise errors.bad_request(
-                f"the {field} of the provided object does not match the {field} sent on the request"
-            )
+    if target.namespace and metadata.setdefault("namespace", target.namespace) != target.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if target.name and metadata.setdefault("name", target.name) != target.name:
+        raise errors.bad_request(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
+        )
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = f"{metadata['generateName']}{time.monotonic_ns() % 10**6:05x}"
     expected = target.kind.api_version(target.version)
-    if (
-        obj.setdefault("apiVersion", expected) != expected
-        or obj.setdefault("kind", target.kind.name) != target.kind.name
-    ):
+    given = obj.setdefault("apiVersion", expected)
+    if given != expected:
         raise errors.bad_request(
-            f"the API version in the data ({obj['apiVersion']}) does not match the expected API version ({expected})"
+            f"the API version in the data ({given}) does not match the expected API version ({expected})"
         )
-
-
-def _patch(request: Request, target: Target) -> Callable[[Object], Object]:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    accepted = [_JSON_PATCH, _MERGE_PATCH, *([] if target.kind.custom else [_STRATEGIC_PATCH])]
-    if media_type not in accepted:
-        raise errors.ApiError(
-            415,
-            "UnsupportedMediaType",
-            "the body of the request was in an unknown format - accepted media types include: "
-            + ", ".join([*accepted, "application/apply-patch+yaml"]),
-        )
-    try:
-        patch: Any = request.json()
-    except ValueError as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from error
-    if media_type == _JSON_PATCH:
-        return lambda obj: _json_patched(obj, patch, target)
-    # A strategic merge differs for lists alone, which no client of the stand-in patches that way.
-    return lambda obj: _merged(obj, patch)
-
-
-def _json_patched(obj: Object, patch: Any, target: Target) -> Object:
-    try:
-        patched: Object = jsonpatch.apply_patch(obj, patch)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        raise errors.ApiError(
-            422, "Invalid", "the server rejected our request due to an error in our request", details={}
-        ) from error
-    return patched
-
-
-def _merged(old: Any, patch: Any) -> Any:
-    """RFC 7386: null removes, objects merge, all else replaces."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(old) if isinstance(old, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merged(merged.get(key), value)
-    return merged
 
 
 def _page_not_found() -> Response:

@@ -15,9 +15,7 @@ _UNTRACKED_METADATA = {
 }  # fmt: skip
 
 
-def record(
-    old: Object | None, new: Object, *, manager: str, api_version: str, subresource: str, now: str
-) -> None:
+def record(old: Object | None, new: Object, *, manager: str, api_version: str, subresource: str, now: str) -> None:
     """Set `new`'s managedFields: what differs from `old` now belongs to `manager`, and to nobody else."""
     before, after = _leaves(old or {}), _leaves(new)
     changed = {path for path, value in after.items() if path not in before or before[path] != value}

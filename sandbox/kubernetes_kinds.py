@@ -42,9 +42,7 @@ class Kind:
 
 
 def _custom(name: str, plural: str, *, namespaced: bool = True) -> Kind:
-    return Kind(
-        name, plural, ESO_GROUP, ("v1", "v1beta1"), namespaced, counted=True, custom=True, has_status=True
-    )
+    return Kind(name, plural, ESO_GROUP, ("v1", "v1beta1"), namespaced, counted=True, custom=True, has_status=True)
 
 
 def _workload(name: str, plural: str) -> Kind:
@@ -106,6 +104,10 @@ def with_defaults(kind: Kind, obj: Object) -> Object:
         obj.setdefault("type", "Opaque")
         for key, text in obj.pop("stringData", {}).items():
             obj.setdefault("data", {})[key] = _base64(text)
+    elif kind.group == "apps":
+        obj.setdefault("status", {})
+    elif kind is POD:
+        obj.setdefault("status", {"phase": "Pending"})
     elif kind is NAMESPACE:
         name = obj["metadata"]["name"]
         obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = name

@@ -88,9 +88,7 @@ class Rbac:
         if _ADMINISTRATORS in user.groups:
             return
         if not any(_allows(rule, access) for rule in self._rules(user, access.namespace)):
-            raise forbidden(
-                user.name, access.verb, access.kind, access.name, access.namespace, access.subresource
-            )
+            raise forbidden(user.name, access.verb, access.kind, access.name, access.namespace, access.subresource)
 
     def require_path(self, user: User, verb: str, path: str) -> None:
         """The same for a path that is no resource: discovery is open to all who have a token."""

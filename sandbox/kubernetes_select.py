@@ -25,9 +25,7 @@ _FIELDS: dict[Kind, tuple[str, ...]] = {
 
 def label_selector(text: str) -> Matches:
     """Matches objects by labels: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`. Raises 400."""
-    requirements = [
-        _label_requirement(part.strip()) for part in re.split(r",(?![^(]*\))", text) if part.strip()
-    ]
+    requirements = [_label_requirement(part.strip()) for part in re.split(r",(?![^(]*\))", text) if part.strip()]
     return lambda obj: all(holds(obj["metadata"].get("labels") or {}) for holds in requirements)
 
 
@@ -41,7 +39,8 @@ def _label_requirement(text: str) -> Callable[[dict[str, str]], bool]:
         return lambda labels: (labels.get(name) == value) == (operator != "!=")
     if found := re.fullmatch(rf"(!?)\s*({key})", text):
         return lambda labels: (found[2] in labels) == (not found[1])
-    raise bad_request(f"unable to parse requirement: {text}")
+    words = [*text.split(), ""]
+    raise bad_request(f"unable to parse requirement: found '{words[1]}', expected: in, notin, =, ==, !=, gt, lt")
 
 
 def field_terms(text: str) -> list[tuple[str, str, str]]:
@@ -61,10 +60,8 @@ def field_selector(kind: Kind, text: str) -> Matches:
     allowed = ("metadata.name", "metadata.namespace", *_FIELDS.get(kind, ()))
     for field, _, _ in terms:
         if field not in allowed:
-            raise ApiError(400, "BadRequest", f'field label not supported: "{field}"')
-    return lambda obj: all(
-        (_field(obj, field) == value) == (operator == "=") for field, operator, value in terms
-    )
+            raise ApiError(400, "BadRequest", f"field label not supported: {field}")
+    return lambda obj: all((_field(obj, field) == value) == (operator == "=") for field, operator, value in terms)
 
 
 def _field(obj: Object, path: str) -> str:
@@ -95,9 +92,13 @@ class View:
             shape = options.get("as", "")
             if not shape:
                 return View(kind, version)
-            if options.get("g") == "meta.k8s.io" and options.get("v") == "v1":
-                if shape == ("PartialObjectMetadataList" if listing else "PartialObjectMetadata"):
-                    return View(kind, version, metadata_only=True)
+            if (options.get("g"), options.get("v")) != ("meta.k8s.io", "v1"):
+                continue
+            if shape == ("PartialObjectMetadataList" if listing else "PartialObjectMetadata"):
+                return View(kind, version, metadata_only=True)
+            if shape == "PartialObjectMetadata":
+                text = "you requested PartialObjectMetadata, but the requested object is a list"
+                raise ApiError(406, "NotAcceptable", f"{text} (*core.{kind.name}List)")
         raise ApiError(
             406,
             "NotAcceptable",

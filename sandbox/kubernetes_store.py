@@ -5,6 +5,7 @@ It knows neither HTTP nor users.
 """
 
 import copy
+import re
 import threading
 import time
 import uuid
@@ -17,6 +18,18 @@ from sandbox.kubernetes_kinds import NAMESPACE, Kind, Object, with_defaults
 
 _FIRST_VERSION = 1000
 """Above 1, so that a watch from version 1 finds its past gone, as on a cluster that has lived a while."""
+
+
+_NOT_FOR_CLIENTS = (
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+"""Metadata that writes cannot change."""
+
+_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,12 @@ class Store:
         with self._changed:
             return self._version
 
+    @property
+    def oldest(self) -> int:
+        """The resourceVersion from which on changes are still known."""
+        with self._changed:
+            return self._oldest
+
     def listen(self, listener: Callable[[Change], None]) -> None:
         """Call `listener` after every write; it must return at once and must not write."""
         with self._changed:
@@ -111,27 +130,21 @@ class Store:
     def create(self, kind: Kind, obj: Object, writer: Writer) -> Object:
         """Store a new object; `obj` needs its name, and its namespace where the kind has one."""
         with self._changed:
+            _check_name(kind, obj)
             namespace, name = name_of(obj)
-            if name in ("", None):
-                raise errors.invalid(
-                    kind,
-                    "",
-                    "metadata.name",
-                    "Required value: name or generateName is required",
-                    "FieldValueRequired",
-                )
             if kind.namespaced and (not namespace or ("", namespace) not in self._objects.get(NAMESPACE, {})):
                 raise errors.not_found(NAMESPACE, namespace)
             if (namespace, name) in self._objects.get(kind, {}):
                 raise errors.already_exists(kind, name)
+            obj = copy.deepcopy(obj)
+            if kind.has_status:
+                obj.pop("status", None)
             obj = with_defaults(kind, obj)
             metadata = obj["metadata"]
             metadata["uid"] = str(uuid.uuid4())
             metadata["creationTimestamp"] = timestamp()
             if kind.counted:
                 metadata["generation"] = 1
-            if kind.has_status and kind is not NAMESPACE and not writer.subresource:
-                obj.pop("status", None)
             return self._write(kind, None, obj, writer)
 
     def update(self, kind: Kind, obj: Object, writer: Writer) -> Object:
@@ -144,12 +157,10 @@ class Store:
             old = self.get(kind, namespace, name)
             version = obj["metadata"].get("resourceVersion")
             if version is None and kind.custom:
-                raise errors.invalid(
-                    kind,
-                    name,
-                    "metadata.resourceVersion",
-                    "Invalid value: 0x0: must be specified for an update",
-                )
+                raise errors.version_missing(kind, name)
+            uid = old["metadata"]["uid"]
+            if obj["metadata"].get("uid", uid) != uid:
+                raise errors.other_uid(kind, namespace, name, obj["metadata"]["uid"], uid)
             return self._replace(kind, old, obj, writer)
 
     def modify(
@@ -158,17 +169,20 @@ class Store:
         """Apply `change` to the stored object, as a PATCH does: locked only if it sets a resourceVersion."""
         with self._changed:
             old = self.get(kind, namespace, name)
-            return self._replace(kind, old, change(copy.deepcopy(old)), writer)
+            new = change(copy.deepcopy(old))
+            if new["metadata"]["uid"] != old["metadata"]["uid"]:
+                text = f'Invalid value: "{new["metadata"]["uid"]}": field is immutable'
+                raise errors.invalid(kind, name, "metadata.uid", text)
+            return self._replace(kind, old, new, writer)
 
-    def delete(
-        self, kind: Kind, namespace: str, name: str, preconditions: Object | None = None
-    ) -> Object | None:
+    def delete(self, kind: Kind, namespace: str, name: str, preconditions: Object | None = None) -> Object | None:
         """Remove an object and return None; one with finalizers is marked instead, and returned."""
         with self._changed:
             old = self.get(kind, namespace, name)
             for field, expected in (preconditions or {}).items():
-                if old["metadata"][field] != expected:
-                    raise errors.conflict(kind, name)
+                stored = old["metadata"][field]
+                if stored != expected:
+                    raise errors.precondition_failed(kind, name, field, expected, stored)
             if old["metadata"].get("finalizers"):
                 if "deletionTimestamp" in old["metadata"]:
                     return old
@@ -191,12 +205,7 @@ class Store:
     def _replace(self, kind: Kind, old: Object, obj: Object, writer: Writer) -> Object:
         name = old["metadata"]["name"]
         given = obj["metadata"]
-        if (
-            given.get("resourceVersion", old["metadata"]["resourceVersion"])
-            != old["metadata"]["resourceVersion"]
-        ):
-            raise errors.conflict(kind, name)
-        if given.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+        if given.get("resourceVersion", old["metadata"]["resourceVersion"]) != old["metadata"]["resourceVersion"]:
             raise errors.conflict(kind, name)
         new = copy.deepcopy(old)
         if writer.subresource == "status":
@@ -275,8 +284,20 @@ class Store:
         return copy.deepcopy(shown)
 
 
+def _check_name(kind: Kind, obj: Object) -> None:
+    name = obj["metadata"].get("name") or ""
+    if not name:
+        text = "Required value: name or generateName is required"
+        raise errors.invalid(kind, "", "metadata.name", text, "FieldValueRequired")
+    if not re.fullmatch(_SUBDOMAIN, name):
+        text = (
+            f'Invalid value: "{name}": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric '
+            "characters, '-' or '.', and must start and end with an alphanumeric character "
+            f"(e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+        )
+        raise errors.invalid(kind, name, "metadata.name", text)
+
+
 def _spec(obj: Object) -> Object:
     """What `metadata.generation` counts: all but metadata and status."""
-    return {
-        key: value for key, value in obj.items() if key not in ("metadata", "status", "apiVersion", "kind")
-    }
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status", "apiVersion", "kind")}

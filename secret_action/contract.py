@@ -174,7 +174,10 @@ OUTPUTS = (
     Output("restarted", "workloads rolled"),
     Output("failed", "parameters and ExternalSecrets that failed"),
     Output("tenants-sha", "the commit of the tenants repository that was judged"),
-    Output("report", "the JSON report's path, relative to `runner.temp`; names, states and findings, never values"),
+    Output(
+        "report",
+        "the JSON report's path, relative to `runner.temp`; names, states and findings, never values",
+    ),
 )
 
 EXIT_CODES = {

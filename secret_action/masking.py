@@ -41,9 +41,9 @@ def _candidates(text: str) -> Iterator[tuple[str, int]]:
     # The runner masks a text with line breaks line by line, and would hide every `{` for a line that is one: so a
     # mask never has a line break, and short lines are left out.
     yield from ((line, SHORTEST_VALUE) for line in _lines(text))
-    for piece in {text, text.strip(), *_lines(text)}:
-        for derived in _encoded(piece):
-            yield from ((line, SHORTEST_DERIVED) for line in _lines(derived))
+    for piece in dict.fromkeys((text, text.strip(), *_lines(text))):
+        if len(piece) >= SHORTEST_VALUE:
+            yield from ((line, SHORTEST_DERIVED) for derived in _encoded(piece) for line in _lines(derived))
     yield from ((leaf, SHORTEST_DERIVED) for leaf in _json_leaves(text))
 
 
@@ -96,15 +96,19 @@ def _json_leaves(text: str) -> Iterator[str]:
 
 
 class Redactor:
-    """Replaces every known form of every known value in a text by `***`.
+    """Replaces every known form of every known value in a text by `***`."""
 
-    public: texts that are public in this run anyway (names, paths, the environment); a form that is part of one is
-    not hidden, or a value that happens to equal the service's name would blank the report.
-    """
-
-    def __init__(self, public: Iterable[str] = ()) -> None:
-        self._public = "\n".join(public)
+    def __init__(self) -> None:
+        self._public = ""
         self._by_beginning: dict[str, list[str]] = {}
+
+    def allow(self, public: Iterable[str]) -> None:
+        """Texts that are public in this run anyway: names, paths, the environment.
+
+        A form that is part of one is not hidden when it is added later, or a value that happens to equal the
+        service's name would blank the report.
+        """
+        self._public = "\n".join((self._public, *public))
 
     def add(self, text: str) -> tuple[str, ...]:
         """Takes a value and returns its forms that are new, for the runner to be told of."""

@@ -1,0 +1,11 @@
+"""The cluster: connect to it, make External Secrets Operator read again, prove that it did, and say why where not.
+
+Importing this loads no Kubernetes client; `connect` does.
+"""
+
+from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.connect import Eks, connect
+from secret_action.cluster.inspection import Found, Inspection, inspect
+from secret_action.cluster.refresh import refresh
+
+__all__ = ["Eks", "Found", "Inspection", "KubernetesApi", "connect", "inspect", "refresh"]

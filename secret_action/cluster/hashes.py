@@ -31,9 +31,7 @@ def synced_version(metadata: Mapping[str, Any], like: str) -> str | None:
     compare with: its form tells the algorithm. None where the form is unknown.
     """
     _, _, found = like.partition("-")
-    rendered = (
-        f"{{annotations:{_go_map(metadata.get('annotations'))} labels:{_go_map(metadata.get('labels'))}}}"
-    )
+    rendered = f"{{annotations:{_go_map(metadata.get('annotations'))} labels:{_go_map(metadata.get('labels'))}}}"
     digest = object_hash(rendered, len(found))
     return None if digest is None else f"{metadata.get('generation', 0)}-{digest}"
 

@@ -45,7 +45,7 @@ class Outcome(Enum):
     """A sync that read our token has finished, and a later one failed."""
     FAILED = "attempted and failed"
     """ESO tried after our annotation and could not; it goes on trying."""
-    TOKEN_GONE = "annotation removed"
+    UNMARKED = "annotation removed"
     """Somebody took our token away before a sync is shown to have read it."""
     WAITING = "not yet attempted"
     RECREATED = "recreated"
@@ -69,7 +69,8 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
     patched one, rests on ESO ≥ 0.11 writing its status with the resourceVersion that it read.
     """
     if uid_of(observed) != uid_of(patched):
-        return Verdict(Outcome.RECREATED)
+        # Seen late, it may be the one that ours replaced.
+        return Verdict(Outcome.RECREATED if _is_later(observed, patched) else Outcome.WAITING)
     if is_going(observed):
         return Verdict(Outcome.GOING)
     synced = synced_version_of(observed)
@@ -90,7 +91,7 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
         moved = synced != before and synced == expected
         if moved and len(synced.partition("-")[2]) == _SHA3_DIGITS and ready(observed)[0] == "True":
             return _synced(observed, words="Another actor removed the annotation after ESO had read it.")
-        return Verdict(Outcome.TOKEN_GONE, "Another actor removed our annotation before ESO was seen to read it.")
+        return Verdict(Outcome.UNMARKED, "Another actor removed our annotation before ESO was seen to read it.")
     if synced and expected is None and synced != before and ready(observed)[0] == "True":
         return Verdict(
             Outcome.SYNCED_WEAKLY,
@@ -165,7 +166,7 @@ def _interval_is_off(spec: Object) -> bool:
 
 
 def _obeys_without_interval(live: Object) -> bool:
-    # ESO ≤ 0.10.7 looks at the annotation first, newer ones at the interval. The words of its condition tell them apart.
+    # ESO ≤ 0.10.7 looks at the annotation before the interval; its condition's words differ from newer ones'.
     return ready(live)[2] == "Secret was synced"
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
-from secret_action.errors import GitHubError
+from secret_action.errors import GitHubError, SecretSyncError
 from secret_action.github import failures
-from secret_action.github.answers import Answer
-from secret_action.github.patience import Patience
+from secret_action.github.answers import Answer, clean
+from secret_action.github.download import download
+from secret_action.github.patience import Patience, never
 from secret_action.github.transport import JSON, github_client
 from secret_action.model import Problem
 from secret_action.ports import Clock, Log
@@ -32,16 +34,15 @@ REVOKE_TIMEOUT = 3
 class AppSession:
     """One App's access to one repository, for one run. Safe to share between threads."""
 
-    def __init__(
-        self, credentials: AppCredentials, repository: str, api_url: str, log: Log, clock: Clock
-    ) -> None:
+    def __init__(self, credentials: AppCredentials, repository: str, api_url: str, log: Log, clock: Clock) -> None:
         """repository: owner/name. api_url: `https://api.github.com`, or `https://HOST/api/v3` (GHES)."""
         self.subject = failures.Subject(api_url.rstrip("/"), repository, credentials.app_id)
-        self.patience = Patience(log, clock)
+        self._patience = Patience(log, clock)
         self._credentials = credentials
         self._log = log
         self._clock = clock
         self._token = ""
+        self._client: Github | None = None
         self._minted_at = 0.0
         self._over = False
         self._minting = threading.Lock()
@@ -60,14 +61,24 @@ class AppSession:
         """PyGithub's client with the installation token. Raises as `token` does."""
         from github.Auth import Token
 
-        return github_client(Token(self.token()), self.subject.api_url)
+        token = self.token()
+        if self._client is None:
+            self._client = github_client(Token(token), self.subject.api_url)
+        return self._client
 
     def get(self, path: str, accept: str = JSON) -> Answer:
         """The answer to a GET with the installation token, retried as `Patience` says. Raises as `token` does."""
-        client = self.client()
-        return self._ask(client, "GET", path, accept=accept, again=self.settling)
+        return self._ask(self.client(), "GET", path, accept=accept, again=self._settling)
 
-    def settling(self, answer: Answer) -> bool:
+    def download(self, url: str, sink: IO[bytes]) -> Answer:
+        """Writes an archive into `sink`, retried as a whole; the token goes to the API's host alone.
+
+        Raises as `token` does, and GitHubError where the archive is too large or too slow.
+        """
+        token = self.token()
+        return self._patience.ask(lambda: download(url, token, sink, self._clock), url, self._settling)
+
+    def _settling(self, answer: Answer) -> bool:
         """True for a 401 that only means that the new token has not reached every server of GitHub yet."""
         return answer.status == 401 and self._clock.now() - self._minted_at < SETTLING
 
@@ -93,7 +104,7 @@ class AppSession:
         client = github_client(app, self.subject.api_url)
         installation = self._installation(client)
         self._stop_if_over()
-        # Not by PyGithub's get_access_token: it has no argument for the repositories (its issue 2892).
+        # Not by PyGithub's get_access_token: it has no argument for the repositories (its pull request 3539).
         answer = self._ask(
             client,
             "POST",
@@ -103,10 +114,10 @@ class AppSession:
         token = answer.fields.get("token")
         if isinstance(token, str) and token:
             self._log.mask(token)
-        if not answer.ok:
-            raise failures.token_refused(answer, self.subject, time.time())
-        if not isinstance(token, str) or not token:
+        elif answer.ok:
             raise failures.not_github(self.subject.api_url, "its answer holds no installation token")
+        else:
+            raise failures.token_refused(answer, self.subject, time.time())
         self._minted_at = self._clock.now()
         if self._over:
             self._delete(token)
@@ -117,7 +128,7 @@ class AppSession:
     def _installation(self, client: Github) -> int:
         """The id of the installation that reaches the repository."""
         answer = self._ask(client, "GET", f"/repos/{quote(self.subject.repository)}/installation")
-        if answer.status == 404 and "integration" not in answer.message.lower():
+        if answer.status == 404 and not failures.unknown_app(answer):
             raise self._no_installation(client)
         if not answer.ok:
             raise failures.app_refused(answer, self.subject, time.time())
@@ -128,7 +139,7 @@ class AppSession:
             raise failures.not_github(self.subject.api_url, "its answer holds no installation")
         return number
 
-    def _no_installation(self, client: Github) -> Exception:
+    def _no_installation(self, client: Github) -> SecretSyncError:
         """Tells apart why there is none: GitHub answers 404 for each of the reasons.
 
         `/users/{username}/installation` answers for organisations too.
@@ -147,11 +158,9 @@ class AppSession:
         *,
         body: dict[str, object] | None = None,
         accept: str = JSON,
-        again: Callable[[Answer], bool] = lambda answer: False,
+        again: Callable[[Answer], bool] = never,
     ) -> Answer:
-        return self.patience.ask(
-            lambda: _send(client, verb, path, accept, body), self.subject.api_url, again
-        )
+        return self._patience.ask(lambda: _send(client, verb, path, accept, body), self.subject.api_url, again)
 
     def _stop_if_over(self) -> None:
         if self._over:

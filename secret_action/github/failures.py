@@ -62,7 +62,7 @@ def app_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncError
     said = answer.message
     if answer.status == 401:
         return _jwt_refused(answer, subject, now)
-    if answer.status == 404 and "integration not found" in said.lower():
+    if unknown_app(answer):
         return InputError(
             Problem(
                 f"There is no GitHub App {subject.app_id} on {_host(subject.api_url)}{_quote(said)}.",
@@ -76,7 +76,12 @@ def app_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncError
         )
     if answer.status == 403 and "suspended" in said.lower():
         return suspended(subject, said)
-    return refused(answer, subject, "the App's installation")
+    return refused(answer, subject, f"the App's installation for {subject.repository}")
+
+
+def unknown_app(answer: Answer) -> bool:
+    """True where GitHub knows no App of that ID; its other 404s say `Not Found` alone."""
+    return answer.status == 404 and "integration not found" in answer.message.lower()
 
 
 def _jwt_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncError:
@@ -153,10 +158,11 @@ def no_installation(subject: Subject, owner_has: bool | None, all_repositories: 
                 ("The name is misspelt.", "The repository was renamed, moved or deleted."),
             )
         )
-    return _not_granted(subject)
+    return _not_granted(subject, sure=bool(owner_has))
 
 
-def _not_granted(subject: Subject, said: str = "") -> GitHubError:
+def _not_granted(subject: Subject, said: str = "", *, sure: bool = True) -> GitHubError:
+    """sure: False where the App may not be installed for the owner at all."""
     return GitHubError(
         Problem(
             f"The GitHub App {subject.app_id} is not granted the repository {subject.repository}{_quote(said)}.",
@@ -165,6 +171,7 @@ def _not_granted(subject: Subject, said: str = "") -> GitHubError:
             (
                 "The installation is for selected repositories, and this is none of them.",
                 "tenants-repository is misspelt, or the repository was renamed.",
+                *(() if sure else (f"The App is not installed for {subject.owner} at all.",)),
             ),
         )
     )
@@ -186,7 +193,7 @@ def token_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncErr
                 ),
             )
         )
-    if answer.status in (404, 422) and "integration not found" not in said.lower():
+    if answer.status in (404, 422) and not unknown_app(answer):
         return _not_granted(subject, said)
     return app_refused(answer, subject, now)
 
@@ -194,8 +201,13 @@ def token_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncErr
 # Refusals of what the installation token asks for
 
 
+def repository_refused(answer: Answer, subject: Subject) -> SecretSyncError:
+    """Why the repository's own entry was refused."""
+    return refused(answer, subject, f"the repository {subject.repository}")
+
+
 def commit_refused(answer: Answer, subject: Subject, ref: str) -> SecretSyncError:
-    """Why no commit was found. ref: empty for the default branch."""
+    """Why no commit was found for the ref."""
     said = answer.message
     if answer.status == 409:
         return GitHubError(
@@ -204,7 +216,7 @@ def commit_refused(answer: Answer, subject: Subject, ref: str) -> SecretSyncErro
                 f"Push the tenants to {subject.repository}, or correct tenants-repository.",
             )
         )
-    if ref and answer.status in (404, 422):
+    if answer.status in (404, 422):
         return InputError(
             Problem(
                 f"tenants-ref: {subject.repository} has no branch, tag or commit {clean(ref)}{_quote(said)}.",
@@ -212,16 +224,16 @@ def commit_refused(answer: Answer, subject: Subject, ref: str) -> SecretSyncErro
                 ("It is misspelt.", "The branch was merged and deleted.", "The commit was never pushed."),
             )
         )
-    return refused(answer, subject, "the commit")
+    return refused(answer, subject, f"the commit of {subject.repository}")
 
 
 def archive_refused(answer: Answer, subject: Subject, sha: str) -> SecretSyncError:
     """Why the archive of a commit was refused."""
-    return refused(answer, subject, f"the archive of commit {sha}")
+    return refused(answer, subject, f"the archive of {subject.repository} at commit {sha}")
 
 
 def refused(answer: Answer, subject: Subject, what: str) -> SecretSyncError:
-    """A refusal that may meet any request. what: what was asked for (`the commit`)."""
+    """A refusal that may meet any request. what: what was asked for (`the commit of owner/name`)."""
     said, headers, lower = answer.message, answer.headers, answer.message.lower()
     if answer.rate_limited:
         return GitHubError(
@@ -235,7 +247,7 @@ def refused(answer: Answer, subject: Subject, what: str) -> SecretSyncError:
     if answer.status == 401:
         return GitHubError(
             Problem(
-                f"GitHub refused the installation token for {what} of {subject.repository}{_quote(said)}.",
+                f"GitHub refused the installation token for {what}{_quote(said)}.",
                 "Run it again: every run mints its own token.",
                 (
                     "The token was revoked, or its hour is over (the job was suspended).",
@@ -263,7 +275,7 @@ def refused(answer: Answer, subject: Subject, what: str) -> SecretSyncError:
         needed = clean(headers.get("x-accepted-github-permissions", "")) or "contents=read"
         return GitHubError(
             Problem(
-                f"The GitHub App {subject.app_id} may not read {what} of {subject.repository}{_quote(said)}.",
+                f"The GitHub App {subject.app_id} may not read {what}{_quote(said)}.",
                 f"Grant the App the permission that GitHub names ({needed}) in its settings → Permissions & events, "
                 f"and accept it: {subject.installations}.",
             )
@@ -271,7 +283,7 @@ def refused(answer: Answer, subject: Subject, what: str) -> SecretSyncError:
     if answer.status in (404, 451):
         return InputError(
             Problem(
-                f"tenants-repository: GitHub has not found {what} of {subject.repository}{_quote(said)}.",
+                f"tenants-repository: GitHub has not found {what}{_quote(said)}.",
                 "Correct tenants-repository (a name, or owner/name), or give the App access to it.",
                 ("The repository was renamed, moved or deleted.", "The App's access was withdrawn."),
             )
@@ -279,9 +291,8 @@ def refused(answer: Answer, subject: Subject, what: str) -> SecretSyncError:
     if answer.status >= 500:
         return GitHubError(
             Problem(
-                f"GitHub answered {answer.status} when asked for {what} of {subject.repository}, also after "
-                f"several tries{_quote(said)}.",
-                "Look at https://www.githubstatus.com (or ask who runs your GitHub Enterprise Server), and run it again.",
+                f"GitHub answered {answer.status} when asked for {what}, also after several tries{_quote(said)}.",
+                "Look at https://www.githubstatus.com (or ask who runs your GitHub Enterprise Server); run it again.",
             )
         )
     return not_github(subject.api_url, f"it answered {answer.status} when asked for {what}{_quote(said)}")
@@ -319,14 +330,11 @@ def oidc_refused(answer: Answer, audience: str) -> GitHubError:
 
 def may_pass(error: OSError) -> bool:
     """Whether sending the request again can help."""
-    from requests.exceptions import ConnectionError, RequestException, Timeout  # the base of them is OSError
-    from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+    from requests import exceptions
 
-    if not isinstance(error, RequestException):
-        return False
     if _first(error, ssl.SSLCertVerificationError) or _proxy_refuses(error):
         return False
-    return isinstance(error, (ConnectionError, Timeout, ChunkedEncodingError, ContentDecodingError))
+    return isinstance(error, (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError))
 
 
 def unreachable(error: OSError, url: str) -> SecretSyncError:
@@ -334,7 +342,9 @@ def unreachable(error: OSError, url: str) -> SecretSyncError:
     from requests.exceptions import ProxyError, RequestException, SSLError, Timeout
 
     request = error.request if isinstance(error, RequestException) else None
-    host = _host(request.url if request is not None and request.url else url)
+    # Of the request only while it still is text: requests prepares it step by step, and may have failed early.
+    asked = request.url if request is not None else None
+    host = _host(asked if isinstance(asked, str) and asked else url)
     if not isinstance(error, RequestException):
         return _not_even_sent(error, host)
     if _proxy_refuses(error) or isinstance(error, ProxyError):
@@ -376,7 +386,7 @@ def unreachable(error: OSError, url: str) -> SecretSyncError:
         return GitHubError(
             Problem(
                 f"{host} did not answer in time.",
-                "Check the runner's way out (firewall, HTTPS_PROXY) and https://www.githubstatus.com, and run it again.",
+                "Look at https://www.githubstatus.com and the runner's way out (firewall, HTTPS_PROXY); run it again.",
             )
         )
     return GitHubError(
@@ -427,9 +437,10 @@ def _proxy_refuses(error: BaseException) -> bool:
 
 
 def _host(url: str) -> str:
-    """Host and port of a URL, without anything else that it may carry."""
+    """Host of a URL, and port where it is not the usual one, without anything else that the URL may carry."""
     parts = urlsplit(url)
-    return clean(parts.netloc.rpartition("@")[2]) or "GitHub"
+    usual = ":443" if parts.scheme == "https" else ":80"
+    return clean(parts.netloc.rpartition("@")[2].removesuffix(usual)) or "GitHub"
 
 
 def _quote(said: str) -> str:

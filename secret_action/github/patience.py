@@ -20,6 +20,11 @@ RATE_LIMIT_BUDGET = 60.0
 """Seconds that one `Patience` waits for rate limits, in all."""
 
 
+def never(_: Answer) -> bool:
+    """No answer but a 5xx may pass by itself."""
+    return False
+
+
 class Patience:
     """The retries of one conversation with one server."""
 
@@ -28,9 +33,7 @@ class Patience:
         self._clock = clock
         self._budget = RATE_LIMIT_BUDGET
 
-    def ask(
-        self, send: Callable[[], Answer], url: str, again: Callable[[Answer], bool] = lambda answer: False
-    ) -> Answer:
+    def ask(self, send: Callable[[], Answer], url: str, again: Callable[[Answer], bool] = never) -> Answer:
         """The answer, whatever its status, once retrying is of no more use.
 
         send: sends the request and reads the answer; called anew for each try. url: where it goes, for messages.

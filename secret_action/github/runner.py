@@ -35,7 +35,7 @@ class Runner:
         self._out = out
         self.in_actions = environ.get("GITHUB_ACTIONS") == "true"
 
-    # --- log ---------------------------------------------------------------------------------------------------
+    # --- log ---
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
@@ -65,7 +65,7 @@ class Runner:
                 self._print(f"::add-mask::{_data(form)}", flush=False)
         self._out.flush()
 
-    # --- what the runner reads -----------------------------------------------------------------------------------
+    # --- what the runner reads ---
 
     def annotate(self, annotations: Iterable[Annotation]) -> None:
         """Prints annotations as workflow commands; on a terminal they are not needed (the table says it all)."""
@@ -74,7 +74,9 @@ class Runner:
         for annotation in annotations:
             properties = {"title": annotation.title, "file": annotation.file, "line": annotation.line}
             shown = ",".join(
-                f"{name}={_property(self._redactor.redact(str(value)))}" for name, value in properties.items() if value
+                f"{name}={_property(self._redactor.redact(str(value)))}"
+                for name, value in properties.items()
+                if value
             )
             message = _data(self._redactor.redact(annotation.message))
             self._print(f"::{annotation.level}{' ' + shown if shown else ''}::{message}")
@@ -111,7 +113,7 @@ class Runner:
         """The JSON report as text, redacted."""
         return self._redactor.redact(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 
-    # --- one place that writes ------------------------------------------------------------------------------------
+    # --- one place that writes ---
 
     def _append(self, variable: str, text: str) -> None:
         path = self._environ.get(variable)

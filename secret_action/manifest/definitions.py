@@ -13,7 +13,14 @@ from typing import Any
 import yaml
 
 from secret_action.errors import ManifestError
-from secret_action.manifest.yaml_files import get, in_one_line, line_of, load_documents, source_nodes, where_it_fails
+from secret_action.manifest.yaml_files import (
+    get,
+    in_one_line,
+    line_of,
+    load_documents,
+    source_nodes,
+    where_it_fails,
+)
 from secret_action.model import Location, Problem
 from secret_action.naming import is_reserved_source
 

@@ -71,7 +71,9 @@ def read_external_secrets(
                 managed=labels.get(MANAGED_LABEL) == "true",
                 spec=spec,
                 labels=labels,
-                annotations={key: value for key, value in mapping(metadata.get("annotations")).items() if key != ORIGIN},
+                annotations={
+                    key: value for key, value in mapping(metadata.get("annotations")).items() if key != ORIGIN
+                },
                 references=references,
                 where=locate(origin, name, "", ""),
             )

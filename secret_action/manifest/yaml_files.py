@@ -34,7 +34,7 @@ _Loader.yaml_implicit_resolvers = {
 def load_documents(text: str) -> list[Any]:
     """All documents of a YAML text as plain values, without the empty ones. Raises yaml.YAMLError."""
     # CSafeLoader is a loader class as good as SafeLoader: no arbitrary objects are made.
-    return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]  # noqa: S506
+    return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
 
 
 def compose_documents(text: str) -> list[yaml.Node]:

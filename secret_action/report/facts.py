@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from secret_action.contract import mode
 from secret_action.model import (
     Action,
-    ContentState,
     Finding,
     Location,
     RefreshResult,
@@ -18,7 +17,7 @@ from secret_action.model import (
     WriteResult,
     WriteState,
 )
-from secret_action.report.words import count, listed, some
+from secret_action.report.words import count, listed, quoted, some
 
 
 @dataclass(frozen=True)
@@ -98,11 +97,9 @@ def notices(report: RunReport) -> tuple[str, ...]:
     """The run's notices, the source names that nobody asked for, and the parameters that were kept."""
     own: list[str] = []
     if report.unused_sources:
-        names = [f"`{name}`" for name in report.unused_sources]
-        own.append(
-            f"{count(len(names), 'source name')} that no manifest asks for, and not pushed: {some(names)}."
-        )
-    kept = [f"`{entry.parameter.key}`" for entry in report.plan.of(Action.KEEP)] if report.plan else []
+        names = [quoted(name) for name in report.unused_sources]
+        own.append(f"{count(len(names), 'source name')} that no manifest asks for, and not pushed: {some(names)}.")
+    kept = [quoted(entry.parameter.key) for entry in report.plan.of(Action.KEEP)] if report.plan else []
     if kept and not nothing_given(report):
         stay = "stays as it is" if len(kept) == 1 else "stay as they are"
         own.append(f"{count(len(kept), 'parameter')} given no value, so {stay}: {some(kept)}.")
@@ -128,7 +125,7 @@ def _refresh_failures(report: RunReport) -> Iterator[Failure]:
         first = results[0]
         one = len(results) == 1
         yield Failure(
-            f"`{names[0]}` {trouble}." if one else f"{count(len(results), 'ExternalSecret')}: each {trouble}.",
+            f"{quoted(names[0])} {trouble}." if one else f"Each of {count(len(results), 'ExternalSecret')} {trouble}.",
             (cause,) if cause else (),
             remedy,
             () if one else names,

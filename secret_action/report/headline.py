@@ -29,18 +29,14 @@ def _done(report: RunReport) -> str:
     if report.mode == "refresh":
         return f"Refreshed {subject}: {cluster}."
     if facts.nothing_given(report):
-        store = f"No value was given for any key of {subject}: {_left_alone(report)}"
+        kept = facts.planned(report, Action.KEEP)
+        store = f"No value was given for any key of {subject}: {count(kept, 'parameter')} kept as before"
     else:
-        service, _, environment = subject.partition(" in ")
         verb = "Released" if report.mode == "release" else "Pushed the values of"
-        store = f"{verb} {service} to {environment}: {facts.store_counts(report)}"
+        store = f"{verb} {report.service} to {report.environment}: {facts.store_counts(report)}"
     if report.mode == "push":
         return f"{store}. The cluster is proven to have them only when `refresh` has run."
     return f"{store}; {cluster}."
-
-
-def _left_alone(report: RunReport) -> str:
-    return f"{count(facts.planned(report, Action.KEEP), 'parameter')} kept as before"
 
 
 def _cluster(report: RunReport) -> str:
@@ -55,7 +51,8 @@ def _cluster(report: RunReport) -> str:
     never = _count(results, RefreshState.NEVER_REFRESHES)
     weak = _count(results, RefreshState.WEAKLY_PROVEN)
     synced = len(results) - never
-    told = [f"{_all(synced) if not never else count(synced, 'ExternalSecret')} proven to be refreshed"] if synced else []
+    which = count(synced, "ExternalSecret") if never else _all(synced)
+    told = [f"{which} proven to be refreshed"] if synced else []
     if held:
         told.append(f"{held:,} of them by content")
     if weak:
@@ -142,10 +139,14 @@ def _write_failed(report: RunReport) -> str:
     start = f"{facts.subject(report)} was not released: a write failed"
     if not undone and not left:
         return f"{start}, and nothing was changed."
-    told = [f"{count(undone, 'parameter')} written before it {_was(undone)} put back"] if undone else []
+    told = [f"{count(undone, 'earlier write')} {_was(undone)} put back"] if undone else []
     if left:
-        told.append(f"{count(left, 'parameter')} could not be put back and {'needs' if left == 1 else 'need'} you")
-    return f"{start}; {listed(told)}."
+        told.append(f"{left:,} could not be put back and {_needs(left)} you")
+    return f"{start}; {', '.join(told)}."
+
+
+def _needs(number: int) -> str:
+    return "needs" if number == 1 else "need"
 
 
 def _was(number: int) -> str:
@@ -158,18 +159,21 @@ def _cluster_failed(report: RunReport) -> str:
     bad = facts.not_refreshed(report)
     if not bad:
         return f"{subject}: {store}the cluster is not proven to have them: {_reason(report)}"
+    total = len(report.refreshes)
+    its = "its ExternalSecret" if total == 1 else f"its {total:,} ExternalSecrets"
+    some = its if len(bad) == total == 1 else f"{len(bad):,} of {its}"
     if all(result.state is RefreshState.NOT_DEPLOYED for result in bad):
-        return f"{subject}: {store}the cluster has not taken over {_part(bad, report, 'any')}."
-    verb = be(1) if len(bad) == len(report.refreshes) else be(len(bad))
-    return f"{subject}: {store}{_part(bad, report, 'none')} {verb} proven to hold them."
+        which = f"any of {its}" if len(bad) == total > 1 else some
+        return f"{subject}: {store}the cluster has not taken over {which}."
+    which, verb = (f"none of {its}", "is") if len(bad) == total > 1 else (some, f"{be(len(bad))} not")
+    return f"{subject}: {store}{which} {verb} proven to {'hold them' if store else 'be refreshed'}."
 
 
 def _cancelled(report: RunReport) -> str:
     subject = facts.subject(report)
     left = len(facts.writes_in(report, WriteState.LEFT))
     if left:
-        needs = "needs" if left == 1 else "need"
-        return f"Cancelled: {count(left, 'parameter')} of {subject} could not be put back and {needs} you."
+        return f"Cancelled: {count(left, 'parameter')} of {subject} could not be put back and {_needs(left)} you."
     if facts.writes_in(report, WriteState.UNDONE):
         return f"Cancelled: what had been written for {subject} was put back."
     if facts.writes_in(report, WriteState.WRITTEN):

@@ -69,6 +69,12 @@ def prose(value: object) -> Markdown:
     return Markdown(f"{text(first)}\n\n{block(rest)}") if rest.strip() else text(first)
 
 
+def strong(value: object) -> Markdown:
+    """`prose` whose first line is bold."""
+    first, gap, rest = prose(value).partition("\n")
+    return Markdown(f"**{first.strip()}**{gap}{rest}") if first.strip() else Markdown()
+
+
 def table(titles: Sequence[str], rows: Iterable[Sequence[Markdown]]) -> Markdown:
     """A table. Cells are Markdown of one line; a pipe in them is escaped here, in code spans too, as GFM wants it."""
     lines = [[text(title) for title in titles], [Markdown("---")] * len(titles), *rows]
@@ -105,7 +111,7 @@ def _words(piece: str) -> Iterable[tuple[bool, str]]:
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "&#96;", "\\": "&#92;"}
 _SPECIAL = re.compile(
     r"[&<>`\\]"
-    r"|[*\[\]~|]"
+    r"|[*\[\]~]"
     r"|(?<![A-Za-z0-9_])_+|_+(?![A-Za-z0-9_])"  # inside a word, as in DATABASE_URL, it means nothing
 )
 _BLOCK_START = re.compile(r"^(\s*\d{0,9})([-+=#.)])(?=\s|\2|$)")

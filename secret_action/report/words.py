@@ -46,6 +46,11 @@ def visible(text: str) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def quoted(name: str) -> str:
+    """A name inside a message, in backticks and on one line."""
+    return f"`{visible(name)}`"
+
+
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 

@@ -23,7 +23,17 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 
 # The service model marks none of SSM's errors as retryable, and botocore does not retry TooManyUpdates:
 # "concurrent updates for a resource that supports one update at a time".
-_TRANSIENT = frozenset({"TooManyUpdates", "InternalServerError", "InternalFailure", "ServiceUnavailable"})
+_TRANSIENT = frozenset(
+    {
+        "TooManyUpdates",
+        "InternalServerError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ResponseParserError",  # botocore: an answer that is none, as a proxy gives
+    }
+)
 _NOT_TAKEN = frozenset({"TooManyUpdates"})
 
 
@@ -61,9 +71,9 @@ def may_have_landed(error: BaseException) -> bool:
     """AWS may have done what was asked although it did not say so: only a look can tell."""
     if not is_transient(error) or is_throttled(error) or code(error) in _NOT_TAKEN:
         return False
-    from botocore.exceptions import ConnectionError as NotConnected
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError
 
-    return not isinstance(error, NotConnected)
+    return not isinstance(error, (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError))
 
 
 def is_untrusted_certificate(error: BaseException) -> bool:

@@ -55,9 +55,7 @@ def name_fault(name: str, region: str) -> Fault | None:
         return Fault("begins with aws or ssm, which AWS reserves", remedy)
     room = _NAME_AND_ARN - len(f"arn:{partition(region)}:ssm:{region}:123456789012:parameter")
     if len(name) > room:
-        return Fault(
-            f"is longer than {room} characters: SSM takes {_NAME_AND_ARN} with the ARN in front of it", remedy
-        )
+        return Fault(f"is longer than {room} characters: SSM takes {_NAME_AND_ARN} with the ARN in front of it", remedy)
     return None
 
 

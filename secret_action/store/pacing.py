@@ -7,6 +7,7 @@ region, shared with every other caller, after a burst of about twenty. It tells 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from threading import Lock
 
@@ -24,6 +25,10 @@ _SPEED_UP = 0.05
 _SLOW_DOWN = 0.7
 _ONE_REFUSAL = 0.5
 """Seconds within which refusals count as one: requests that were on their way together are refused together."""
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
+_jitter = random.SystemRandom()
 
 _STEP = 0.2
 """Seconds after which a waiting thread looks whether it should stop."""
@@ -73,17 +78,25 @@ class Pacer:
             self._rate = min(_HIGHEST_RATE, self._rate + step)
             self._succeeded_at = self._clock.now()
 
-    def throttled(self) -> None:
-        """SSM refused a request because of the rate: slower from now on."""
+    def back_off(self, delay: float, *, throttled: bool) -> float:
+        """A request failed and may be tried again. Returns the seconds to wait beside its next slot.
+
+        delay: what was returned the last time, 0 at first. A refusal because of the rate slows all threads down. Any
+        other failure is that request's own: its delay doubles, with jitter, so that requests which failed together
+        do not come back together.
+        """
+        if not throttled:
+            return min(_LONGEST_DELAY, max(_FIRST_DELAY, 2 * delay)) * _jitter.uniform(0.5, 1.0)
         with self._lock:
             now = self._clock.now()
             self._tokens = min(self._tokens, 0.0)
             if self._refused_at is None or now - self._refused_at >= _ONE_REFUSAL:
                 self._rate = max(_LOWEST_RATE, self._rate * _SLOW_DOWN)
                 self._refused_at = now
+        return 0.0
 
     def renew(self) -> None:
-        """Begins the patience anew, for work that follows after a failure."""
+        """Begins the patience anew, without a word on the rate: AWS answered something else than a write."""
         with self._lock:
             self._succeeded_at = self._clock.now()
 

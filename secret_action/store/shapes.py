@@ -16,9 +16,7 @@ _GJSON_SYNTAX = frozenset("*?|#@!{}[]()\\\"'=<>%,")
 """Characters with a meaning in a gjson path. What such a path finds is left to ESO."""
 
 
-def shape_problems(
-    path: str, text: str, given_as: str, references: Sequence[Reference]
-) -> Iterator[Problem]:
+def shape_problems(path: str, text: str, given_as: str, references: Sequence[Reference]) -> Iterator[Problem]:
     """Yields what the readers of a parameter would not find in its value.
 
     given_as: where the value comes from, for the message, e.g. `PROD_CREDENTIALS` or `the stored value`.
@@ -33,14 +31,11 @@ def shape_problems(
         asked = "all its properties are" if reader.extract else f"its property {reader.property} is"
         yield Problem(
             f"{path}: {given_as} is not a JSON object, and {asked} read by {_reader(reader)}.",
-            'Hand over a JSON object such as {"username": "…"}, '
-            "or read the whole value (no property, no extract).",
+            'Hand over a JSON object such as {"username": "…"}, or read the whole value (no property, no extract).',
             where=reader.where,
         )
         return
-    missing = {
-        ref.property: ref for ref in structured if ref.property and not _has_property(content, ref.property)
-    }
+    missing = {ref.property: ref for ref in structured if ref.property and not _has_property(content, ref.property)}
     for name, reader in missing.items():
         yield Problem(
             f"{path}: the JSON object in {given_as} has no property {name}, which {_reader(reader)} reads.",
@@ -61,7 +56,7 @@ def _parse(text: str) -> object:
         return None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
 
 

@@ -1,0 +1,203 @@
+"""The command line and the action's entry: environment and arguments in, exit code out.
+
+Reads the outside (environment, arguments, standard input, signals) and hands it to functions that know nothing of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from secret_action import __version__, contract
+from secret_action.cancellation import Cancellation
+from secret_action.errors import SecretSyncError, not_built
+from secret_action.github.runner import Runner
+from secret_action.masking import Redactor
+from secret_action.model import Problem, RunReport
+from secret_action.pipeline import Run
+from secret_action.ports import SystemClock
+from secret_action.settings import Settings, parse
+
+# Never on a command line, where `ps` and audit logs show them: only `-`, for standard input.
+_SECRET_INPUTS = ("app-private-key", "secrets")
+_FORMATS = ("text", "json", "sarif")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs once and returns the exit code of the contract."""
+    arguments = parser().parse_args(argv)
+    if not arguments.mode and os.environ.get("GITHUB_ACTIONS") != "true":
+        parser().print_help()
+        return 2
+    _silence_libraries()
+    cancellation = Cancellation()
+    cancellation.install()
+    redactor = Redactor()
+    runner = Runner(os.environ, redactor, sys.stderr if arguments.format == "json" else sys.stdout)
+    report = _run(arguments, os.environ, runner, redactor, cancellation)
+    cancellation.close()
+    _tell(report, runner, arguments.format, sys.stdout)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return report.exit_code
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, generated from the contract."""
+    result = argparse.ArgumentParser(
+        prog="secret-sync",
+        description="Puts a release's secret values into AWS SSM Parameter Store, makes External Secrets Operator "
+        "refresh, and proves that it did.",
+        epilog="Exit codes: " + " · ".join(f"{code} {meaning}" for code, meaning in contract.EXIT_CODES.items()) + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("--version", action="version", version=f"secret-sync {__version__}")
+    result.add_argument(
+        "mode", nargs="?", metavar="MODE", help=", ".join(f"{mode.name} ({mode.meaning})" for mode in contract.MODES)
+    )
+    result.add_argument("paths", nargs="*", metavar="PATH", help="validate only: tenant folders, or files in them")
+    result.add_argument("--format", choices=_FORMATS, default="text", help="how the result is printed (text)")
+    for definition in contract.INPUTS:
+        if definition.name != "mode":
+            result.add_argument(f"--{definition.name}", metavar="TEXT", help=_help(definition))
+    return result
+
+
+def _help(definition: contract.Input) -> str:
+    shown = definition.shown_default or definition.default or (definition.variable and f"${definition.variable}")
+    stdin = " Only “-”: read from standard input." if definition.name in _SECRET_INPUTS else ""
+    return (definition.meaning + stdin + (f" (default: {shown})" if shown else "")).replace("%", "%%")
+
+
+def _run(
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    runner: Runner,
+    redactor: Redactor,
+    cancellation: Cancellation,
+) -> RunReport:
+    mode = arguments.mode or environ.get("INPUT_MODE", "").strip() or "release"
+    try:
+        if arguments.format == "sarif":
+            raise SecretSyncError(not_built("`--format sarif`"))
+        inputs = _inputs(arguments, environ, sys.stdin)
+        settings = parse(inputs, environ, tuple(arguments.paths))
+        redactor.allow(_public_words(settings))
+        _mask_all(settings, environ, runner)
+        run = Run(settings, environ, runner, SystemClock(), cancellation)
+        try:
+            return run.execute()
+        except SecretSyncError as error:  # a signal between two stages
+            return _failed(run.report, error)
+        except Exception as error:
+            return _failed(run.report, SecretSyncError(_unexpected(error)))
+    except SecretSyncError as error:
+        return _failed(RunReport(mode=mode, context={"version": __version__}), error)
+
+
+def _failed(report: RunReport, error: SecretSyncError) -> RunReport:
+    from dataclasses import replace
+
+    return replace(report, problems=(*report.problems, *error.problems), exit_code=error.exit_code)
+
+
+def _inputs(arguments: argparse.Namespace, environ: Mapping[str, str], stdin: TextIO) -> dict[str, str]:
+    """Inputs by name: flags, else the runner's INPUT_ variables (upper case, hyphens kept).
+
+    Raises InputError for a secret on the command line, or paths in another mode than validate.
+    """
+    problems = []
+    inputs = {}
+    for definition in contract.INPUTS:
+        flag = getattr(arguments, definition.name.replace("-", "_"))
+        if definition.name in _SECRET_INPUTS and flag is not None:
+            if flag != "-":
+                problems.append(
+                    Problem(
+                        f"--{definition.name} was given on the command line, where other users of the machine see it.",
+                        f"Write --{definition.name} - and pass it on standard input, or use an environment variable.",
+                    )
+                )
+            else:
+                flag = stdin.read()
+        inputs[definition.name] = flag if flag is not None else environ.get(f"INPUT_{definition.name.upper()}", "")
+    if arguments.paths and inputs["mode"] != "validate":
+        problems.append(Problem("Only validate takes paths.", "Leave them out, or write: secret-sync validate PATH…"))
+    if problems:
+        from secret_action.errors import InputError
+
+        raise InputError(*problems)
+    return inputs
+
+
+def _public_words(settings: Settings) -> list[str]:
+    """Texts that every reader of this run knows: a value that is part of one is not hidden wherever it occurs."""
+    return [
+        settings.environment,
+        settings.service,
+        settings.store,
+        settings.parameter_path.template,
+        settings.github.repository,
+        settings.aws.region,
+        settings.cluster.namespace,
+        settings.cluster.eks_cluster,
+        *(mode.name for mode in contract.MODES),
+        *(definition.name for definition in contract.INPUTS),
+    ]
+
+
+def _mask_all(settings: Settings, environ: Mapping[str, str], runner: Runner) -> None:
+    """Before anything else is printed: every value, used or not, and the credentials."""
+    held = [*settings.values.environment.values(), *settings.values.secrets.values()]
+    if settings.github.credentials:
+        held.append(settings.github.credentials.private_key)
+    if settings.aws.oidc:
+        held.append(settings.aws.oidc.request_token)
+    for value in held:
+        runner.mask(value.reveal())
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        runner.mask(environ.get(name, ""))
+
+
+def _tell(report: RunReport, runner: Runner, form: str, out: TextIO) -> None:
+    """Summary, annotations, outputs, JSON report; on a terminal the same facts as tables."""
+    from secret_action import report as reporting
+
+    document = reporting.document(report)
+    path = runner.write_report(document)
+    runner.set_outputs(reporting.outputs(report, path))
+    runner.add_summary(reporting.summary(report))
+    runner.annotate(reporting.annotations(report))
+    if form == "json":
+        out.write(runner.document_text(document))
+    elif runner.in_actions:
+        runner.line(reporting.headline(report))
+    else:
+        colour = out.isatty() and "NO_COLOR" not in os.environ
+        runner.text(reporting.terminal(report, colour=colour))
+
+
+def _unexpected(error: Exception) -> Problem:
+    """A defect of ours: where it is, without the message, which might hold a value."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return Problem(
+        f"secret-sync has a defect: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}.",
+        "Report it with this line; run it again meanwhile: a second run completes what this one did not.",
+    )
+
+
+def _silence_libraries() -> None:
+    """botocore's and urllib3's debug logs hold values, also under ACTIONS_STEP_DEBUG; warnings hold URLs."""
+    logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
+    for name in ("boto3", "botocore", "urllib3", "github", "kubernetes"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")

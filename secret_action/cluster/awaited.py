@@ -1,0 +1,334 @@
+"""One ExternalSecret on its way: deployed → annotated → proven → content compared. Decides; the outside acts.
+
+It is told of everything that comes back for it (`seen`, `annotated`, …) and of time (`tick`); what it wants done it
+asks of the outside, which answers later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from secret_action.cluster.content import Expectation, expected_content
+from secret_action.cluster.deployed import differences
+from secret_action.cluster.errors import Forbidden, NotFound, may_pass
+from secret_action.cluster.live import Object, entries, is_going, is_managed, ready, section, target_name, text, uid_of
+from secret_action.cluster.outside import Outside
+from secret_action.cluster.proof import (
+    ANNOTATION,
+    Outcome,
+    Verdict,
+    failed_attempts,
+    judge,
+    never_refreshes,
+)
+from secret_action.cluster.targets import Target
+from secret_action.errors import SecretSyncError
+from secret_action.model import ContentState, RefreshResult, RefreshState
+from secret_action.selector import Selector
+from secret_action.values import SecretValue
+
+_DATA_HASH = "reconcile.external-secrets.io/data-hash"
+_LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may be 7 minutes away
+
+
+class Phase(Enum):
+    """Where it stands."""
+
+    DEPLOYING = "the cluster has not taken over the manifest"
+    ANNOTATING = "annotated"
+    PROVING = "ESO has not read it yet"
+    COMPARING = "the Secret is being compared"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is the same for all ExternalSecrets of a run.
+
+    pause: seconds between an annotation and the next one of the same ExternalSecret, at first.
+    """
+
+    token: str
+    selector: Selector
+    values: Mapping[str, SecretValue]
+    only_changed: bool
+    changed_paths: frozenset[str]
+    pause: float
+
+
+@dataclass
+class Awaited:
+    """The state of one."""
+
+    target: Target
+    terms: Terms
+    outside: Outside
+    controller: str = ""
+    """`spec.controller` of its store, where it is known."""
+    phase: Phase = Phase.DEPLOYING
+    live: Object | None = None
+    result: RefreshResult | None = None
+    words: str = "not yet looked at"
+    """Why it is not done."""
+    rounds: int = 0
+    """Annotations so far; each with a token of its own."""
+    failed: bool = False
+    """ESO is known to have tried after our annotation, and failed."""
+    unanswered: bool = True
+    """Nothing tells of an attempt of ESO's after our annotation."""
+    content_differs: bool = False
+    never: str = ""
+    _deployed: bool = False
+    _mismatch: tuple[str, ...] = ()
+    _patched: Object = field(default_factory=dict)
+    _first_at: float = 0.0
+    _last_at: float = 0.0
+    _pause: float = 0.0
+    _proven: Verdict | None = None
+    _seconds: float = 0.0
+    _expectation: Expectation = field(default_factory=Expectation)
+    _selected: bool = False
+    _retry: bool = False
+    _events: tuple[Object, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self._pause = self.terms.pause
+
+    @property
+    def token(self) -> str:
+        """The token of the present round: never used before."""
+        return self.terms.token if self.rounds <= 1 else f"{self.terms.token}-{self.rounds}"
+
+    @property
+    def done(self) -> bool:
+        return self.phase is Phase.DONE
+
+    def hopeless(self, now: float) -> bool:
+        """Attempted and failed, annotated once more, and no better since."""
+        waited = now - self._last_at >= self.terms.pause
+        return self.failed and self.rounds >= 2 and waited and self._proven is None
+
+    # What comes back
+
+    def seen(self, live: Object | None, now: float) -> None:
+        """The ExternalSecret as the cluster has it now; None where it is not there."""
+        self.live = live
+        if self.phase is Phase.DEPLOYING:
+            self._look(now)
+        elif self.phase is Phase.PROVING:
+            self._judge(now)
+
+    def annotated(self, answer: Object | SecretSyncError, now: float) -> None:
+        """What became of our patch."""
+        if isinstance(answer, NotFound):
+            self._start_over("it was deleted meanwhile")
+        elif isinstance(answer, SecretSyncError):
+            self.words = answer.problems[0].what
+            if may_pass(answer):
+                self._retry, self.phase, self._last_at = True, Phase.PROVING, now
+            else:
+                self._finish(RefreshState.FAILED, f"{self.words} {answer.problems[0].remedy}")
+        else:
+            self._patched, self.phase, self._last_at = answer, Phase.PROVING, now
+            self._first_at = self._first_at or now
+            if self._events is None and ready(answer)[0] == "False":
+                self.outside.read_events(self.target.key, uid_of(answer))
+            self._judge(now)
+
+    def hash_read(self, answer: Object | SecretSyncError, now: float) -> None:
+        """The target Secret's metadata."""
+        name = self._secret_name
+        if isinstance(answer, NotFound):
+            self._compared(False, f"There is no Secret {name}.", now)
+        elif isinstance(answer, SecretSyncError) and may_pass(answer):
+            self._retry, self._last_at = True, now
+        elif isinstance(answer, SecretSyncError):
+            problem = answer.problems[0]
+            right = isinstance(answer, Forbidden)
+            self._compared(None, f"Content not checked: {problem.what} {problem.remedy if right else ''}".strip(), now)
+        else:
+            found = text(answer, "metadata", "annotations", _DATA_HASH)
+            matches = self._expectation.matches(found)
+            words = {
+                True: "",
+                False: f"The Secret {name} does not hold exactly the values of this run.",
+                None: f"Content not checked: ESO left no hash of a known form on the Secret {name}.",
+            }[matches]
+            self._compared(matches, words, now)
+
+    def events_read(self, events: tuple[Object, ...]) -> None:
+        """ESO's events about it: the first reading is what later ones are compared with."""
+        if self._events is None:
+            self._events = events
+        elif failed_attempts(self._events, events):
+            self.failed, self.unanswered = True, False
+
+    def tick(self, now: float) -> None:
+        """Time has passed: what has waited long enough is tried again."""
+        if self.phase is Phase.COMPARING and self._retry and now - self._last_at >= self._pause:
+            self._retry = False
+            self.outside.read_hash(self.target.key, self._secret_name)
+        if self.phase is not Phase.PROVING or now - self._last_at < self._pause:
+            return
+        if self._retry:
+            self._retry = False
+            self._annotate(again=False)
+            return
+        already_failing = ready(self._patched)[0] == "False"
+        if already_failing and not self.failed:
+            self.outside.read_events(self.target.key, uid_of(self._patched))
+        if self.failed or already_failing or self.content_differs or self._unmarked:
+            self._annotate(again=True)
+
+    def give_up(self, trouble: str) -> None:
+        """The timeout has passed, or there is nothing left to hope for. trouble: what is wrong with the watch."""
+        if self.done:
+            return
+        detail = trouble or self.words
+        if self._proven is not None and self.content_differs:
+            self._finish(self._proven_state, detail, ContentState.DIFFERS)
+        elif self._proven is not None:
+            self._finish(self._proven_state, "Content not checked: the time ran out.")
+        elif not self._deployed:
+            only_labels = all(where.startswith("metadata.labels") for where in self._mismatch)
+            barred = bool(self._mismatch) and only_labels and not self._selected
+            self._finish(RefreshState.NOT_MANAGED if barred else RefreshState.NOT_DEPLOYED, detail)
+        else:
+            self._finish(RefreshState.FAILED if self.failed else RefreshState.NOT_PROVEN, detail)
+
+    # What follows from it
+
+    def _look(self, now: float) -> None:
+        """Is it deployed? Then the next step."""
+        live = self.live
+        if live is None or is_going(live):
+            self._mismatch = ()
+            self.words = "It is not in the cluster." if live is None else "It is being deleted."
+            return
+        self._mismatch = differences(self.target.rendered, live)
+        labels = section(live, "metadata", "labels")
+        self._selected = is_managed(labels) and self.terms.selector.matches(labels)
+        if not self._mismatch and not self._selected:
+            self._mismatch = ("metadata.labels: the label selector does not match those in the cluster",)
+        if self._mismatch:
+            more = f" (and {len(self._mismatch) - 1} more)" if len(self._mismatch) > 1 else ""
+            self.words = f"The cluster has not taken over the manifest: {self._mismatch[0]}{more}."
+            return
+        self._deployed = True
+        self.words = "ESO has not read it yet."
+        self._expectation = expected_content(section(live, "spec"), self.terms.values)
+        if owner := _cluster_owner(live):
+            self._finish(
+                RefreshState.FAILED,
+                f"It is owned by the ClusterExternalSecret {owner}, which takes annotations away, and annotating that "
+                "would refresh it in every namespace: take it out of this tenant's manifests.",
+            )
+            return
+        self.never = never_refreshes(live, self.controller) or ""
+        if (self.never or self.terms.only_changed) and not self._expectation.reason:
+            self._compare()
+        elif self.never:
+            self._compared(None, f"Content not checked: {self._expectation.reason}.", now)
+        else:
+            self._annotate(again=False)
+
+    def _annotate(self, *, again: bool) -> None:
+        self.rounds = max(1, self.rounds + again)
+        self._pause = min(self.terms.pause * 2 ** max(0, self.rounds - 2), _LONGEST_PAUSE)
+        self.phase = Phase.ANNOTATING
+        self.outside.annotate(self.target.key, self.token)
+
+    def _judge(self, now: float) -> None:
+        verdict = judge(self._patched, self.live, self.token) if self.live is not None else Verdict(Outcome.GOING)
+        match verdict.outcome:
+            case Outcome.SYNCED | Outcome.SYNCED_WEAKLY:
+                self.unanswered = False
+                if self._proven is None:
+                    self._seconds = now - self._first_at
+                self._proven = verdict
+                if self._expectation.reason:
+                    self._compared(None, f"Content not checked: {self._expectation.reason}.", now)
+                else:
+                    self._compare()
+            case Outcome.RECREATED | Outcome.GOING:
+                self._start_over("It was deleted meanwhile.")
+                self._look(now)
+            case Outcome.FAILED | Outcome.SYNCED_THEN_FAILED | Outcome.SYNCED_WITHOUT_DATA:
+                self.failed, self.unanswered = True, False
+                self.words = verdict.words or "ESO tried, and failed."
+            case Outcome.UNMARKED:
+                self.words = verdict.words
+            case Outcome.WAITING:
+                pass
+
+    @property
+    def _unmarked(self) -> bool:
+        annotations = section(self.live or self._patched, "metadata", "annotations")
+        return annotations.get(ANNOTATION) != self.token
+
+    def _compare(self) -> None:
+        self.phase = Phase.COMPARING
+        self.outside.read_hash(self.target.key, self._secret_name)
+
+    def _compared(self, matches: bool | None, words: str, now: float) -> None:
+        """The content is known to match, to differ, or cannot be told."""
+        content = {True: ContentState.PROVEN, False: ContentState.DIFFERS, None: ContentState.NOT_CHECKED}[matches]
+        if self.never:
+            self._finish_never(content, words)
+        elif self._proven is None:  # `refresh: changed` looked before it annotated
+            if matches:
+                self._finish(RefreshState.UP_TO_DATE, "", content)
+            else:
+                self._annotate(again=False)
+        elif matches is False:
+            self.content_differs, self.words = True, words
+            self.phase, self._last_at = Phase.PROVING, now
+        else:
+            self.content_differs = False
+            self._finish(self._proven_state, " ".join(filter(None, [self._proven.words, words])), content)
+
+    def _finish_never(self, content: ContentState, words: str) -> None:
+        read = {reference.path for reference in self.target.rendered.references}
+        changed = sorted(read & self.terms.changed_paths)
+        why = f"An annotation does not refresh it: {self.never}."
+        if changed and content is not ContentState.PROVEN:
+            self._finish(RefreshState.FAILED, f"{why} This run changed {', '.join(changed)}. {words}".strip(), content)
+        else:
+            self._finish(RefreshState.NEVER_REFRESHES, f"{why} {words}".strip(), content)
+
+    def _start_over(self, words: str) -> None:
+        self.phase, self.words, self._deployed = Phase.DEPLOYING, words, False
+        self._patched, self._proven = {}, None
+        self.failed, self.content_differs, self.unanswered = False, False, True
+        # A token is never used twice.
+        self.rounds += 1
+
+    @property
+    def _secret_name(self) -> str:
+        return target_name(self.live) if self.live is not None else self.target.rendered.secret_name
+
+    @property
+    def _proven_state(self) -> RefreshState:
+        weakly = self._proven is not None and self._proven.outcome is Outcome.SYNCED_WEAKLY
+        return RefreshState.WEAKLY_PROVEN if weakly else RefreshState.PROVEN
+
+    def _finish(self, state: RefreshState, detail: str, content: ContentState = ContentState.NOT_CHECKED) -> None:
+        self.phase = Phase.DONE
+        self.result = RefreshResult(
+            self.target.namespace,
+            self.target.name,
+            self._secret_name,
+            state,
+            content,
+            self._seconds if self._proven is not None else None,
+            detail,
+        )
+
+
+def _cluster_owner(live: Object) -> str:
+    for owner in entries(section(live, "metadata"), "ownerReferences"):
+        if owner.get("kind") == "ClusterExternalSecret":
+            return text(owner, "name")
+    return ""

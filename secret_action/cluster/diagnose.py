@@ -1,0 +1,63 @@
+"""From what the cluster shows of a failure to one sentence with the likeliest cause and one with the remedy."""
+
+from __future__ import annotations
+
+from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.causes import CAUSES
+from secret_action.cluster.evidence import Evidence, Gatherer, ParameterExists
+from secret_action.cluster.live import Object
+from secret_action.cluster.paths import Resource
+from secret_action.cluster.targets import Target
+from secret_action.model import Diagnosis
+
+
+class Diagnostician:
+    """Diagnoses the failures of one run. exists: whether a parameter exists, as our AWS credentials see it."""
+
+    def __init__(self, api: KubernetesApi, resource: Resource, exists: ParameterExists | None) -> None:
+        self._gatherer = Gatherer(api, resource, exists)
+
+    def diagnose(self, target: Target, live: Object, *, answered: bool) -> Diagnosis:
+        """Why this one failed. answered: ESO is known to have tried. Raises nothing: what cannot be read is skipped."""
+        return diagnosis(self._gatherer.gather(target, live, answered=answered))
+
+
+def diagnosis(evidence: Evidence) -> Diagnosis:
+    """The first cause of the table that the evidence fits, in words."""
+    for cause in CAUSES:
+        groups = cause.match(evidence)
+        if groups is not None:
+            words = _words(evidence, groups)
+            return Diagnosis(cause.cause.format(**words), cause.remedy.format(**words), _observed(evidence))
+    raise AssertionError("the table's last line fits everything")
+
+
+def _words(evidence: Evidence, groups: dict[str, str]) -> dict[str, str]:
+    missing = [path for path, there in evidence.parameters.items() if not there]
+    key = groups.get("key", "")
+    return {
+        "name": evidence.name,
+        "namespace": evidence.namespace,
+        "store": evidence.store,
+        "region": evidence.store_region or "its own region",
+        "key_or_parameter": f"The parameter {key}" if key else "A parameter",
+        "missing": f"The parameter {missing[0]}" if missing else "A parameter",
+        "store_words": (evidence.store_events or (evidence.store_condition or "it does not say why",))[0],
+        "said": next((text for text in evidence.texts if text), "nothing").rstrip("."),
+        "property": "",
+        "webhook": "",
+        **groups,
+    }
+
+
+def _observed(evidence: Evidence) -> tuple[str, ...]:
+    """What was seen, each with where it comes from."""
+    states = {True: "exists", False: "does not exist"}
+    return (
+        *(f"Event: {text}" for text in evidence.events),
+        *([f"Condition: {evidence.condition}"] if evidence.condition else []),
+        *([f"{evidence.store}: {evidence.store_condition}"] if evidence.store_condition else []),
+        *(f"Event of {evidence.store}: {text}" for text in evidence.store_events),
+        *(f"ESO's log: {text}" for text in evidence.log),
+        *(f"Parameter {path} {states[there]}, as this run sees it" for path, there in evidence.parameters.items()),
+    )

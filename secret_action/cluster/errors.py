@@ -1,0 +1,148 @@
+"""What the API server can answer instead of what was asked, each told so that the reader can mend it.
+
+Nothing of a request but its place is ever in a message. The server's own words may be: they are redacted and
+escaped where they are printed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from secret_action.cluster.paths import Place
+from secret_action.errors import ClusterError, SecretSyncError
+from secret_action.model import Problem
+
+_LONGEST = 300  # characters of outside text that a message quotes
+
+
+class ApiError(ClusterError):
+    """A request to the API server failed."""
+
+    passing = False
+    """True where the same request may succeed a moment later."""
+
+
+class NotFound(ApiError):
+    """There is no such object, or no such resource (404)."""
+
+
+class Gone(ApiError):
+    """The resourceVersion is too old to watch from (410): list again."""
+
+
+class Forbidden(ApiError):
+    """RBAC does not allow it (403)."""
+
+
+class Unauthorized(ApiError):
+    """The credentials are not accepted (401)."""
+
+
+class Refused(ApiError):
+    """The API server or an admission webhook refuses what was sent (other 4xx)."""
+
+
+class Unavailable(ApiError):
+    """Overloaded, failing, or too busy with the same object (429, 5xx, 409), still so after some retries."""
+
+    passing = True
+
+
+class Unreachable(ApiError):
+    """No answer at all, still so after some retries."""
+
+    passing = True
+
+
+class NotTrusted(ApiError):
+    """TLS failed: waiting does not mend it."""
+
+
+def may_pass(error: SecretSyncError) -> bool:
+    """Whether the same request may succeed a moment later."""
+    return isinstance(error, ApiError) and error.passing
+
+
+def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
+    """The error for an answer that is not 2xx. verb: as RBAC names it. place: a raw path for what is no resource."""
+    said = clean(_message(body))
+    quoted = (f"The API server says: {said}",) if said else ()
+    match status:
+        case 401:
+            return Unauthorized(
+                Problem(
+                    "The cluster does not accept the credentials (401).",
+                    "Use a kubeconfig with a valid token or certificate; with eks-cluster, give the IAM role an "
+                    "access entry in the cluster.",
+                    ("The token or certificate has expired, or is of another cluster.", *quoted),
+                )
+            )
+        case 403:
+            return Forbidden(
+                Problem(
+                    f"The cluster does not allow this account to {verb} {place} (403).",
+                    _grant(verb, place),
+                    quoted,
+                )
+            )
+        case 404:
+            return NotFound(Problem(f"There is no {place} in the cluster (404).", causes=quoted))
+        case 410:
+            return Gone(Problem(f"The list of {place} is too old to go on from (410)."))
+        case 409 | 429 | 500 | 502 | 503 | 504:
+            return Unavailable(
+                Problem(
+                    f"The API server could not {verb} {place} ({status}), and went on so.",
+                    "Look at the API server's health, then run again.",
+                    quoted,
+                )
+            )
+    return Refused(
+        Problem(
+            f"The API server refuses to {verb} {place} ({status}).",
+            "Mend what it names, then run again.",
+            quoted,
+        )
+    )
+
+
+def not_kubernetes(server: str) -> ApiError:
+    """The error for a good status with a body that no API server sends: a log-in page, another service."""
+    return Refused(
+        Problem(
+            f"What answers at {server} is not a Kubernetes API server.",
+            "Check the address of the cluster in the kubeconfig, and whether a proxy answers in its place.",
+        )
+    )
+
+
+def _grant(verb: str, place: Place | str) -> str:
+    if isinstance(place, str):
+        return f"Allow its role to `get` the URL {place} (ClusterRole system:discovery does)."
+    kind = "Role" if place.namespace else "ClusterRole"
+    where = f" in namespace {place.namespace}" if place.namespace else ""
+    return f"Add to a {kind}{where} that is bound to it: {rule(verb, place)}"
+
+
+def rule(verb: str, place: Place) -> str:
+    """The line of an RBAC role that grants this."""
+    return f'{{apiGroups: ["{place.resource.group}"], resources: ["{place.resource_name}"], verbs: ["{verb}"]}}'
+
+
+def _message(body: bytes) -> str:
+    """What a `Status` object says, or the start of any other body."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
+    message = found.get("message") if isinstance(found, Mapping) else None
+    return message if isinstance(message, str) else ""
+
+
+def clean(outside: str) -> str:
+    """A text from outside, fit to be quoted: one line, no control characters, no request ids, ≤ 300 characters."""
+    without_ids = re.sub(r",?\s*\b(request ?id|host ?id)\b:?\s*[-0-9a-z+/=]+", "", outside, flags=re.IGNORECASE)
+    line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", without_ids).split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

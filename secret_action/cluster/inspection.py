@@ -1,0 +1,158 @@
+"""What the cluster shows before the first write: can it be reached, may we, what is there, what would never refresh.
+
+It only reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from secret_action.cluster import errors
+from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.live import Object, entries, is_managed, name_of, ready, section, text
+from secret_action.cluster.paths import ESO_GROUP, Resource, external_secrets, store_resource
+from secret_action.cluster.proof import never_refreshes
+from secret_action.cluster.targets import Target, targets
+from secret_action.errors import ClusterError
+from secret_action.model import ExternalSecret, Problem
+from secret_action.ports import Log
+from secret_action.settings import ClusterSettings
+
+# Those that this code knows, the preferred one first. Hashes and fields that matter are the same in both.
+_VERSIONS = ("v1", "v1beta1")
+
+StoreKey = tuple[str, str, str]
+"""Kind, namespace (empty for a ClusterSecretStore) and name."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One ExternalSecret of the manifests, as the cluster has it now."""
+
+    target: Target
+    live: Object | None
+    """None where it is not there yet."""
+    never_refreshes: str | None
+    """Why an annotation would not bring a new value into its Secret; None where it would, and where it is new."""
+
+    @property
+    def external_secret(self) -> ExternalSecret:
+        """As rendered."""
+        return self.target.rendered
+
+    @property
+    def managed(self) -> bool:
+        """Whether the live one carries the platform's mark; False where it is not there."""
+        return self.live is not None and is_managed(section(self.live, "metadata", "labels"))
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The cluster as far as a run is concerned."""
+
+    resource: Resource
+    """ExternalSecrets, in the API version to use."""
+    served: tuple[str, ...]
+    """All API versions of ESO's that the cluster serves (`v1`, `v1beta1`)."""
+    found: tuple[Found, ...]
+    stores: Mapping[StoreKey, Object]
+    """The stores that they read, as far as they are there and we may read them."""
+    warnings: tuple[str, ...]
+
+    def controller_of(self, live: Object, namespace: str) -> str:
+        """`spec.controller` of the store that it reads; empty where there is none or it is not known."""
+        return text(self.stores.get(store_key(live, namespace), {}), "spec", "controller")
+
+
+def store_key(thing: Object, namespace: str) -> StoreKey:
+    """The store that an ExternalSecret names, live or rendered (`{"spec": …}`)."""
+    reference = section(thing, "spec", "secretStoreRef")
+    kind = text(reference, "kind") or "SecretStore"
+    return kind, "" if kind == "ClusterSecretStore" else namespace, text(reference, "name")
+
+
+def inspect(
+    api: KubernetesApi, external_secrets_: tuple[ExternalSecret, ...], settings: ClusterSettings, log: Log
+) -> Inspection:
+    """Reads what is there.
+
+    Raises InputError where a manifest has no namespace, ClusterError where the cluster or RBAC says no.
+    """
+    wanted = targets(external_secrets_, settings)
+    served, resource = _resource(api)
+    live = _live(api, resource, {target.namespace for target in wanted})
+    _check_rights(api, resource, {target.namespace for target in wanted if target.managed})
+    stores, warnings = _stores(api, resource, wanted)
+    inspection = Inspection(resource, served, (), stores, warnings)
+    found = tuple(_found(target, live.get(target.key), inspection) for target in wanted)
+    there = sum(1 for one in found if one.live is not None)
+    log.line(f"Cluster: {there} of {len(found)} ExternalSecrets are there ({resource.group_version})")
+    return Inspection(resource, served, found, stores, warnings)
+
+
+def _found(target: Target, live: Object | None, inspection: Inspection) -> Found:
+    never = None
+    if live is not None:
+        never = never_refreshes(live, inspection.controller_of(live, target.namespace))
+    return Found(target, live, never)
+
+
+def _resource(api: KubernetesApi) -> tuple[tuple[str, ...], Resource]:
+    served = api.served_versions(ESO_GROUP)
+    for version in _VERSIONS:
+        if version in served:
+            return served, external_secrets(f"{ESO_GROUP}/{version}")
+    known = f"only {', '.join(served)}" if served else "nothing"
+    raise ClusterError(
+        Problem(
+            f"The cluster at {api.server} serves {known} of {ESO_GROUP}: External Secrets Operator is not there, or "
+            "too old.",
+            "Install External Secrets Operator 0.9 or later, or check that this is the right cluster.",
+        )
+    )
+
+
+def _live(api: KubernetesApi, resource: Resource, namespaces: set[str]) -> dict[tuple[str, str], Object]:
+    return {
+        (namespace, name_of(live)): live
+        for namespace in sorted(namespaces)
+        for live in api.list(resource.at(namespace))[0]
+    }
+
+
+def _check_rights(api: KubernetesApi, resource: Resource, namespaces: set[str]) -> None:
+    """The rights that a refresh needs besides `list`, which the listing has shown."""
+    problems = [
+        Problem(
+            f"The cluster does not allow this account to {verb} {resource.at(namespace)}.",
+            f"Add to a Role in namespace {namespace} that is bound to it: {errors.rule(verb, resource.at(namespace))}",
+        )
+        for namespace in sorted(namespaces)
+        for verb in ("patch", "watch")
+        if not api.may(verb, resource.at(namespace))
+    ]
+    if problems:
+        raise ClusterError(*problems)
+
+
+def _stores(
+    api: KubernetesApi, resource: Resource, wanted: tuple[Target, ...]
+) -> tuple[dict[StoreKey, Object], tuple[str, ...]]:
+    stores: dict[StoreKey, Object] = {}
+    warnings = []
+    for key in sorted({store_key({"spec": target.rendered.spec}, target.namespace) for target in wanted}):
+        kind, namespace, name = key
+        try:
+            store = api.get(store_resource(resource.group_version, kind).at(namespace, name))
+        except errors.NotFound:
+            warnings.append(f"There is no {kind} {name} in the cluster{f' in {namespace}' if namespace else ''}.")
+            continue
+        except errors.Forbidden:
+            continue  # it helps to know, and nothing depends on it
+        stores[key] = store
+        status, _, message = ready(store)
+        if status != "True" and entries(section(store, "status"), "conditions"):
+            said = errors.clean(message) or "it does not say why"
+            warnings.append(f"{kind} {name} is not ready, so ESO cannot read through it now: {said}.")
+    return stores, tuple(warnings)

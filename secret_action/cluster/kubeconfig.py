@@ -1,0 +1,193 @@
+"""A kubeconfig as people hand it over (YAML, base64 of it, one path or several) → one cluster and one user.
+
+Nothing of a kubeconfig but names of contexts, clusters, users and programs is ever in a message.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from secret_action.errors import InputError
+from secret_action.model import Problem
+
+_SEPARATOR = ":"  # of several paths, as in the variable KUBECONFIG
+_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+
+
+@dataclass(frozen=True)
+class Access:
+    """One context of a kubeconfig, taken apart."""
+
+    context: str
+    contexts: tuple[str, ...]
+    """All contexts that there are."""
+    cluster_name: str
+    cluster: Mapping[str, Any]
+    user: Mapping[str, Any]
+    """Empty for an anonymous user. It holds credentials."""
+    folder: str
+    """The file's folder, in which its credential plug-in runs; empty for a kubeconfig handed over as text."""
+
+    def __repr__(self) -> str:
+        return f"<kubeconfig context {self.context}>"
+
+
+def read_kubeconfig(text: str, source: str, wanted_context: str) -> Access:
+    """The context to use. source: the input or variable that `text` came from. wanted_context: empty for the current.
+
+    Raises InputError that names what is wrong with which input.
+    """
+    merged = _Merged(source)
+    for content, path in _contents(text, source):
+        merged.add(_parsed(content, path or source), os.path.dirname(path))
+    return merged.access(wanted_context)
+
+
+def _contents(text: str, source: str) -> Iterator[tuple[str, str]]:
+    """Each YAML text, with the absolute path of its file, or an empty one where it came as text."""
+    stripped = text.strip()
+    if ("\n" in stripped and not _looks_like_base64(stripped)) or stripped.startswith("{"):
+        yield text, ""
+        return
+    paths = [os.path.expanduser(path) for path in stripped.split(_SEPARATOR) if path]
+    present = [os.path.abspath(path) for path in paths if _is_file(path)]
+    if present:  # as kubectl does, files of a list that are not there are passed over
+        for path in present:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                yield file.read(), path
+        return
+    if (decoded := _from_base64(stripped)) is not None:
+        yield decoded, ""
+        return
+    if re.fullmatch(r"[\w.~:/\\ +@-]{1,1000}", stripped):
+        raise InputError(
+            Problem(
+                f"{source} names the file {stripped}, which is not there.",
+                "Pass the kubeconfig's content instead, or write it to a folder under the workspace "
+                "($GITHUB_WORKSPACE): a container action does not see the runner's home folder.",
+            )
+        )
+    raise InputError(_not_yaml(source, "it is neither YAML, nor base64 of it, nor a path"))
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return os.path.isfile(path)
+    except ValueError:  # a NUL in it
+        return False
+
+
+def _looks_like_base64(text: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9+/=\s]+", text))
+
+
+def _from_base64(text: str) -> str | None:
+    if not _looks_like_base64(text):
+        return None
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _parsed(content: str, source: str) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        # The parser's message quotes the text around the mistake, which may be a key: only the line is told.
+        mark = getattr(error, "problem_mark", None)
+        raise InputError(_not_yaml(source, f"see its line {mark.line + 1}" if mark else "")) from None
+    if not isinstance(found, Mapping):
+        raise InputError(_not_yaml(source, "it is one text, or a list"))
+    return found
+
+
+def _not_yaml(source: str, why: str) -> Problem:
+    return Problem(
+        f"{source} is not a kubeconfig in YAML{f' ({why})' if why else ''}.",
+        "Pass the whole file as `kubectl config view --raw --minify --flatten` prints it, as it is or as base64.",
+    )
+
+
+class _Merged:
+    """Several kubeconfigs as kubectl merges them: the first that names a thing has its say."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._current = ""
+        self._named: dict[str, dict[str, tuple[Mapping[str, Any], str]]] = {}
+
+    def add(self, config: Mapping[str, Any], folder: str) -> None:
+        current = config.get("current-context")
+        if not self._current and isinstance(current, str):
+            self._current = current
+        for kind in ("context", "cluster", "user"):
+            known = self._named.setdefault(kind, {})
+            items = config.get(f"{kind}s") or []
+            for item in items if isinstance(items, list) else []:
+                if isinstance(item, Mapping) and isinstance(item.get("name"), str):
+                    inner = item.get(kind)
+                    known.setdefault(item["name"], (_absolute(inner, folder), folder))
+
+    def access(self, wanted: str) -> Access:
+        name, context = self._context(wanted)
+        cluster_name = str(context.get("cluster") or "")
+        user_name = str(context.get("user") or "")
+        cluster, _ = self._found("cluster", cluster_name, name)
+        user, folder = self._found("user", user_name, name) if user_name else ({}, "")
+        if not isinstance(cluster.get("server"), str) or not cluster["server"]:
+            raise InputError(
+                Problem(
+                    f"{self._source}: the cluster “{cluster_name}” names no `server`.",
+                    "Add the API server's URL to it.",
+                )
+            )
+        return Access(name, tuple(self._named.get("context", ())), cluster_name, cluster, user, folder)
+
+    def _context(self, wanted: str) -> tuple[str, Mapping[str, Any]]:
+        contexts = self._named.get("context", {})
+        if not contexts:
+            raise InputError(_not_yaml(self._source, "it has no contexts"))
+        name = wanted or self._current
+        if not name and len(contexts) == 1:
+            name = next(iter(contexts))
+        if name in contexts:
+            return name, contexts[name][0]
+        listed = ", ".join(f"“{known}”" for known in _nearest_first(name, contexts))
+        what = f"has no context “{name}”" if name else "has several contexts and none of them is the current one"
+        raise InputError(Problem(f"{self._source} {what}; there are {listed}.", "Set kube-context to one of them."))
+
+    def _found(self, kind: str, name: str, context: str) -> tuple[Mapping[str, Any], str]:
+        known = self._named.get(kind, {})
+        if name in known:
+            return known[name]
+        listed = ", ".join(f"“{other}”" for other in _nearest_first(name, known)) or "none"
+        raise InputError(
+            Problem(
+                f"{self._source}: the context “{context}” asks for the {kind} “{name}”, which is not in it "
+                f"(there are: {listed}).",
+                "Pass the whole kubeconfig: `kubectl config view --raw --minify --flatten`.",
+            )
+        )
+
+
+def _absolute(found: Any, folder: str) -> Mapping[str, Any]:
+    """The inner part of an item, with its paths made absolute: they are relative to the file that they stand in."""
+    inner = dict(found) if isinstance(found, Mapping) else {}
+    for name in _FILES:
+        if isinstance(inner.get(name), str) and inner[name] and folder:
+            inner[name] = os.path.join(folder, inner[name])
+    return inner
+
+
+def _nearest_first(name: str, known: Mapping[str, Any]) -> list[str]:
+    return sorted(known, key=lambda other: -difflib.SequenceMatcher(None, name, other).ratio())

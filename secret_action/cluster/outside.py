@@ -1,0 +1,189 @@
+"""The requests of a refresh, on threads of their own: watches, and a few workers for everything else.
+
+Whatever comes back goes into one queue, so that one place decides, in order, and never waits for a request.
+All threads are daemons: a run that is cancelled does not wait for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from secret_action.cluster.api import KubernetesApi, Watch
+from secret_action.cluster.errors import Gone, may_pass
+from secret_action.cluster.live import Object, name_of, text
+from secret_action.cluster.paths import EVENTS, SECRETS, Resource
+from secret_action.cluster.proof import ANNOTATION
+from secret_action.errors import SecretSyncError
+
+Key = tuple[str, str]
+"""Namespace and name of an ExternalSecret."""
+
+_WORKERS = 8
+_WATCH_SECONDS = 60  # that one watch lasts; it goes on from where it ended
+_PAUSE = 1.0  # seconds before a watch that broke is begun again
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A watched ExternalSecret as it is now; None where it is not there."""
+
+    key: Key
+    live: Object | None
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """The object as the API server returned it for our patch, or why it did not."""
+
+    key: Key
+    result: Object | SecretSyncError
+
+
+@dataclass(frozen=True)
+class HashRead:
+    """The metadata of the target Secret, or why it could not be read."""
+
+    key: Key
+    result: Object | SecretSyncError
+
+
+@dataclass(frozen=True)
+class EventsRead:
+    """The events of an ExternalSecret; none where they cannot be read."""
+
+    key: Key
+    events: tuple[Object, ...]
+
+
+@dataclass(frozen=True)
+class WatchBroken:
+    """A watch does not get through. It is tried again where the error may pass, else it has ended."""
+
+    error: SecretSyncError
+
+
+Message = Seen | Annotated | HashRead | EventsRead | WatchBroken
+
+
+class Outside(Protocol):
+    """What a refresh asks of the cluster. Nothing here waits; answers are messages."""
+
+    def next(self, timeout: float) -> Message | None:
+        """The next message, waiting up to so many seconds for it."""
+
+    def annotate(self, key: Key, token: str) -> None:
+        """Puts the token into the annotation → Annotated."""
+
+    def read_hash(self, key: Key, secret_name: str) -> None:
+        """Reads a Secret's metadata → HashRead."""
+
+    def read_events(self, key: Key, uid: str) -> None:
+        """Reads an ExternalSecret's events → EventsRead."""
+
+    def close(self) -> None:
+        """Ends all threads."""
+
+
+class Threads:
+    """The real one."""
+
+    def __init__(self, api: KubernetesApi, resource: Resource, keys: Iterable[Key]) -> None:
+        """Starts to watch these ExternalSecrets: one list and one watch for each namespace."""
+        self._api = api
+        self._resource = resource
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], Message] | None] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._watches: dict[str, Watch] = {}
+        names: dict[str, set[str]] = {}
+        for namespace, name in keys:
+            names.setdefault(namespace, set()).add(name)
+        for namespace, wanted in names.items():
+            self._start(self._follow, namespace, wanted)
+        for _ in range(_WORKERS):
+            self._start(self._work)
+
+    def next(self, timeout: float) -> Message | None:
+        with contextlib.suppress(queue.Empty):
+            return self._messages.get(timeout=max(timeout, 0.0))
+        return None
+
+    def annotate(self, key: Key, token: str) -> None:
+        change = {"metadata": {"annotations": {ANNOTATION: token}}}
+        self._jobs.put(
+            lambda: Annotated(key, _or_error(lambda: self._api.merge_patch(self._resource.at(*key), change)))
+        )
+
+    def read_hash(self, key: Key, secret_name: str) -> None:
+        place = SECRETS.at(key[0], secret_name)
+        self._jobs.put(lambda: HashRead(key, _or_error(lambda: self._api.get(place, metadata_only=True))))
+
+    def read_events(self, key: Key, uid: str) -> None:
+        def job() -> EventsRead:
+            try:
+                return EventsRead(key, events_of(self._api, key[0], uid))
+            except SecretSyncError:
+                return EventsRead(key, ())  # they only tell sooner what the timeout tells too
+
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        self._stopped.set()
+        for _ in range(_WORKERS):
+            self._jobs.put(None)
+        for watch in list(self._watches.values()):
+            watch.stop()
+
+    def _start(self, run: Callable[..., None], *arguments: Any) -> None:
+        threading.Thread(target=run, args=arguments, daemon=True).start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None and not self._stopped.is_set():
+            self._messages.put(job())
+
+    def _follow(self, namespace: str, wanted: set[str]) -> None:
+        place = self._resource.at(namespace)
+        version = ""
+        while not self._stopped.is_set():
+            try:
+                if not version:
+                    version = self._list(namespace, wanted)
+                watch = self._watches[namespace] = self._api.watch(place, version, _WATCH_SECONDS)
+                for kind, live in watch:
+                    version = text(live, "metadata", "resourceVersion") or version
+                    if kind != "BOOKMARK" and name_of(live) in wanted:
+                        gone = kind == "DELETED"
+                        self._messages.put(Seen((namespace, name_of(live)), None if gone else live))
+            except Gone:
+                version = ""
+            except SecretSyncError as error:
+                if self._stopped.is_set():
+                    return
+                self._messages.put(WatchBroken(error))
+                if not may_pass(error):
+                    return
+                self._stopped.wait(_PAUSE)
+
+    def _list(self, namespace: str, wanted: set[str]) -> str:
+        objects, version = self._api.list(self._resource.at(namespace))
+        live = {name_of(one): one for one in objects}
+        for name in sorted(wanted):
+            self._messages.put(Seen((namespace, name), live.get(name)))
+        return version
+
+
+def _or_error(request: Callable[[], Object]) -> Object | SecretSyncError:
+    try:
+        return request()
+    except SecretSyncError as error:
+        return error
+
+
+def events_of(api: KubernetesApi, namespace: str, uid: str) -> tuple[Object, ...]:
+    """The events about one object. Raises ApiError."""
+    return api.list(EVENTS.at(namespace), fieldSelector=f"involvedObject.uid={uid}")[0]

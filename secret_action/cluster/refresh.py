@@ -1,0 +1,175 @@
+"""Makes External Secrets Operator (ESO) read again, and proves that it did.
+
+Waits until the cluster holds what is rendered, annotates, and watches: an event decides, never a pause. Only
+ExternalSecrets that the manifests name and that carry the platform's mark in the cluster are ever touched, and of
+them only one annotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.awaited import Awaited, Terms
+from secret_action.cluster.diagnose import Diagnostician
+from secret_action.cluster.errors import may_pass
+from secret_action.cluster.inspection import Inspection, inspect
+from secret_action.cluster.outside import (
+    Annotated,
+    EventsRead,
+    HashRead,
+    Key,
+    Message,
+    Outside,
+    Seen,
+    Threads,
+    WatchBroken,
+)
+from secret_action.cluster.targets import Target
+from secret_action.model import Diagnosis, ExternalSecret, RefreshResult, RefreshState
+from secret_action.ports import Clock, Log
+from secret_action.settings import ClusterSettings
+from secret_action.values import SecretValue
+
+_PROGRESS_EVERY = 10.0  # seconds
+_CONFIRM_AFTER = 5.0  # seconds between an annotation and the next of the same ExternalSecret, with the usual timeout
+_NAMED = 5  # ExternalSecrets that a progress line names
+
+SsmExists = Callable[[str], bool]
+"""Whether a parameter exists as our own credentials see it."""
+
+_UNHAPPY = {RefreshState.FAILED, RefreshState.NOT_PROVEN}
+
+
+def refresh(
+    api: KubernetesApi,
+    external_secrets: tuple[ExternalSecret, ...],
+    inspection: Inspection | None,
+    values: Mapping[str, SecretValue],
+    settings: ClusterSettings,
+    log: Log,
+    clock: Clock,
+    *,
+    token: str,
+    ssm_exists: SsmExists | None = None,
+    changed_paths: frozenset[str] = frozenset(),
+) -> tuple[RefreshResult, ...]:
+    """One result for each ExternalSecret that `label-selector` leaves in, in the order of the manifests.
+
+    inspection: from before the write; None inspects now. values: by parameter path, those that SSM is known to hold.
+    token: unique to this run. changed_paths: the parameters that this run wrote. `settings.timeout` covers taking
+    over the manifests, proof and content. Raises what `inspect` raises.
+    """
+    if inspection is None:
+        inspection = inspect(api, external_secrets, settings, log)
+    terms = Terms(
+        token=token,
+        selector=settings.selector,
+        values=values,
+        only_changed=settings.refresh == "changed",
+        changed_paths=changed_paths,
+        pause=min(_CONFIRM_AFTER, settings.timeout / 10),
+    )
+    wanted = [found.target for found in inspection.found]
+    keys = [target.key for target in wanted if target.managed]
+    if not keys:
+        return tuple(_unmanaged(target) for target in wanted)
+    outside = Threads(api, inspection.resource, keys)
+    try:
+        awaited = {
+            target.key: Awaited(target, terms, outside, _controller(inspection, target))
+            for target in wanted
+            if target.managed
+        }
+        await_all(awaited, outside, settings.timeout, log, clock)
+    finally:
+        outside.close()
+    diagnostician = Diagnostician(api, inspection.resource, ssm_exists)
+    results = []
+    for target in wanted:
+        one = awaited.get(target.key)
+        if one is None or one.result is None:
+            results.append(_unmanaged(target))
+        elif one.result.state in _UNHAPPY and one.result.diagnosis is None and one.live is not None:
+            found: Diagnosis = diagnostician.diagnose(target, one.live, answered=not one.unanswered)
+            results.append(replace(one.result, diagnosis=found))
+        else:
+            results.append(one.result)
+    return tuple(results)
+
+
+def await_all(awaited: Mapping[Key, Awaited], outside: Outside, timeout: float, log: Log, clock: Clock) -> None:
+    """Drives them until each is done, the timeout (seconds) has passed, or nothing is left to hope for."""
+    start = clock.now()
+    pending = dict(awaited)
+    pause = min(one.terms.pause for one in awaited.values()) / 10
+    next_tick = start + pause
+    next_progress = start + _PROGRESS_EVERY
+    trouble = ""
+    while pending and (now := clock.now()) - start < timeout:
+        message = outside.next(min(next_tick, start + timeout) - now)
+        now = clock.now()
+        if isinstance(message, WatchBroken):
+            trouble = message.error.problems[0].what
+            if not may_pass(message.error):
+                break
+        elif message is not None and (one := pending.get(message.key)) is not None:
+            trouble = "" if isinstance(message, Seen) else trouble
+            _tell(one, message, now)
+            if one.done:
+                del pending[message.key]
+                log.line(_outcome(one, now - start))
+        if now < next_tick:
+            continue
+        next_tick = now + pause
+        for one in pending.values():
+            one.tick(now)
+        if now >= next_progress:
+            next_progress = now + _PROGRESS_EVERY
+            log.progress(_progress(pending, now - start, trouble))
+        if all(one.hopeless(now) for one in pending.values()):
+            break
+    for one in pending.values():
+        one.give_up(trouble)
+        log.line(_outcome(one, clock.now() - start))
+
+
+def _tell(one: Awaited, message: Message, now: float) -> None:
+    match message:
+        case Seen(live=live):
+            one.seen(live, now)
+        case Annotated(result=result):
+            one.annotated(result, now)
+        case HashRead(result=result):
+            one.hash_read(result, now)
+        case EventsRead(events=events):
+            one.events_read(events)
+
+
+def _outcome(one: Awaited, seconds: float) -> str:
+    result = one.result
+    if result is None:
+        return ""
+    words = f"; {result.detail}" if result.detail else ""
+    return f"{one.target}: {result.state} after {seconds:.1f} s, content {result.content}{words}"
+
+
+def _progress(pending: Mapping[Key, Awaited], seconds: float, trouble: str) -> str:
+    named = [f"{one.target} ({one.words.rstrip('.')})" for one in list(pending.values())[:_NAMED]]
+    more = f" and {len(pending) - _NAMED} more" if len(pending) > _NAMED else ""
+    return f"Still awaited after {seconds:.0f} s: {', '.join(named)}{more}" + (f". {trouble}" if trouble else "")
+
+
+def _controller(inspection: Inspection, target: Target) -> str:
+    return inspection.controller_of({"spec": target.rendered.spec}, target.namespace)
+
+
+def _unmanaged(target: Target) -> RefreshResult:
+    return RefreshResult(
+        target.namespace,
+        target.name,
+        target.rendered.secret_name,
+        RefreshState.NOT_MANAGED,
+        detail='Its manifest does not carry the label `zerotouch.io/managed: "true"`, so it was left alone.',
+    )

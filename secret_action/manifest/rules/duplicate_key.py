@@ -1,0 +1,60 @@
+"""`duplicate-key`: one key asked for twice, in ways that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from secret_action.manifest.external_secrets import mapping
+from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.rules.rule import Flaw, Rule, references
+from secret_action.model import ExternalSecret, Reference, Severity
+
+_SHARING = frozenset({"Merge", "CreateOrMerge", "None"})
+
+
+def _check(overlay: Overlay) -> Iterator[Flaw]:
+    by_key: dict[tuple[str, str, str], Reference] = {}
+    owners: dict[tuple[str, str], ExternalSecret] = {}
+    for external_secret in overlay.external_secrets:
+        target = (external_secret.namespace, external_secret.secret_name)
+        if mapping(external_secret.spec.get("target")).get("creationPolicy", "Owner") in _SHARING:
+            continue
+        first = owners.setdefault(target, external_secret)
+        if first is not external_secret:
+            yield Flaw(
+                f"ExternalSecrets {first.name} and {external_secret.name} both make the Secret {target[1]}: the "
+                "operator lets only one own it.",
+                "Give one of them another target.name, or creationPolicy: Merge.",
+                external_secret.where,
+            )
+    for external_secret, reference in references(overlay):
+        if not reference.secret_key:
+            continue
+        target_key = (external_secret.namespace, external_secret.secret_name, reference.secret_key)
+        earlier = by_key.setdefault(target_key, reference)
+        if _wanted(earlier) != _wanted(reference):
+            yield Flaw(
+                f"Secret {external_secret.secret_name}: {reference.secret_key} is asked for twice, from {earlier.path} "
+                f"({earlier.where}) and from {reference.path}.",
+                "Keep one of the two.",
+                reference.where,
+            )
+
+
+def _wanted(reference: Reference) -> tuple[str, str, str]:
+    return reference.path, reference.property, reference.version
+
+
+RULE = Rule(
+    "duplicate-key",
+    Severity.ERROR,
+    "one secretKey or Secret asked for twice in conflicting ways",
+    "Which of the two values the pods get is left to chance.",
+    """  data:
+  - secretKey: DATABASE_URL
+    remoteRef: {key: /zerotouch/prod/my-service/database_url}
+  - secretKey: DATABASE_URL
+    remoteRef: {key: /zerotouch/prod/my-service/replica_url}
+""",
+    _check,
+)

@@ -1,0 +1,354 @@
+"""The run, stage by stage. Only this module knows their order.
+
+    tenants → manifest and rules → values → plan → write → refresh and proof
+
+Each stage takes values and returns values; what is known so far stands in `self.report`, which is what the reader
+gets, however the run ends.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from secret_action import __version__, tenancy
+from secret_action.background import Background
+from secret_action.errors import ClusterError, InputError, ManifestError, SecretSyncError, StoreError
+from secret_action.github.oidc import fetch_token
+from secret_action.manifest.layout import list_services
+from secret_action.manifest.read import Judged, Scope, read_tenant
+from secret_action.model import Action, Manifest, Plan, Problem, RunReport, Severity
+from secret_action.ports import Clock, Log
+from secret_action.resolve import Resolved, resolve
+from secret_action.settings import Settings
+from secret_action.values import SecretValue
+
+if TYPE_CHECKING:
+    from secret_action.cluster import Inspection, KubernetesApi
+    from secret_action.store import AwsSession
+
+
+class Run:
+    """One run. `execute` returns the report and raises nothing that was expected to go wrong."""
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], log: Log, clock: Clock, shield: tenancy.Shield
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._log = log
+        self._clock = clock
+        self._shield = shield
+        self._began = clock.now()
+        self.report = RunReport(
+            mode=settings.mode.name,
+            service=settings.service,
+            environment=settings.environment,
+            dry_run=settings.dry_run,
+            context={"version": __version__, "region": settings.aws.region, "store": settings.store},
+        )
+
+    def execute(self) -> RunReport:
+        """Runs all stages of the mode."""
+        try:
+            with tempfile.TemporaryDirectory(prefix="secret-sync-") as folder:
+                self._stages(Path(folder))
+        except SecretSyncError as error:
+            # With what the stage itself reported already: a write that failed and was undone, then a signal.
+            self._note(problems=(*self.report.problems, *error.problems), exit_code=error.exit_code)
+        finally:
+            self._close()
+        self._note(seconds=self._clock.now() - self._began)
+        return self.report
+
+    def _stages(self, folder: Path) -> None:
+        mode, settings = self._settings.mode, self._settings
+        # Neither depends on the manifests, so they get ready while GitHub answers.
+        aws = Background(self._connect_aws) if mode.reads_cloud else None
+        cluster = Background(self._connect_cluster) if self._looks_at_cluster else None
+
+        subject = self._read_tenants(folder)
+        judged = self._judge(subject)
+        if mode.name == "validate":
+            return
+        manifest = self._placed(judged.manifests[0])
+        resolved = self._resolve(manifest)
+
+        inspection = Background(lambda: self._inspect(cluster, manifest)) if cluster else None
+        plan, known = None, {path: given.value for path, given in resolved.given.items()}
+        if aws:
+            plan = self._plan(aws.result(), manifest, resolved)
+            known = _known_values(plan)
+        seen = inspection.result() if inspection else None
+        if plan and seen:
+            self._refuse_never_refreshing(plan, seen, manifest)
+        if settings.dry_run or not (mode.writes_store or mode.refreshes):
+            return
+        if aws and plan and mode.writes_store:
+            self._write(aws.result(), plan)
+        if cluster and seen and mode.refreshes:
+            self._refresh(cluster.result(), manifest, seen, known, plan)
+
+    # --- stages ---
+
+    def _read_tenants(self, folder: Path) -> tenancy.Subject:
+        with self._stage("Tenants repository"):
+            subject = tenancy.find(
+                self._settings, self._environ, folder / "tenants", self._log, self._clock, self._shield
+            )
+            self._note(tenants=subject.tenants)
+            self._log.line(
+                f"Judging {subject.tenants.root if subject.tenants.in_workspace else 'the manifests'}"
+                f" at commit {subject.tenants.sha or '(no checkout: commit unknown)'}"
+            )
+            return subject
+
+    def _judge(self, subject: tenancy.Subject) -> Judged:
+        """Renders and judges. Raises ManifestError for what a release must not begin with."""
+        root, settings = Path(subject.tenants.root), self._settings
+        with self._stage("Manifests and rules"):
+            services = subject.services or tuple(list_services(root, settings.github.tenant_path))
+            if not services:
+                raise ManifestError(
+                    Problem(
+                        f"There is no tenant at {settings.github.tenant_path}.",
+                        "Correct the input `tenant-path`, or name the `service`.",
+                    )
+                )
+            judged, problems = [], []
+            for service in services:
+                scope = Scope(
+                    service,
+                    settings.environment,
+                    settings.github.tenant_path,
+                    settings.parameter_path,
+                    settings.store,
+                )
+                try:
+                    judged.append(read_tenant(root, scope))
+                except ManifestError as error:
+                    problems += error.problems
+            manifests = tuple(manifest for each in judged for manifest in each.manifests)
+            findings = tuple(finding for each in judged for finding in each.findings)
+            self._note(manifests=manifests, findings=findings)
+            for manifest in manifests:
+                self._log.line(
+                    f"{manifest.overlay or manifest.service}: {len(manifest.parameters)} parameters, "
+                    f"{len(manifest.external_secrets)} ExternalSecrets"
+                )
+            for finding in findings:
+                self._log.line(f"{finding.severity} {finding.rule} {finding.where}: {finding.message}")
+            errors = sum(finding.severity is Severity.ERROR for finding in findings)
+            if errors:
+                problems.append(
+                    Problem(
+                        f"The manifests break {errors} {'rules' if errors > 1 else 'rule'}; nothing was written.",
+                        "Mend what is listed under findings.",
+                    )
+                )
+            if problems:
+                raise ManifestError(*problems)
+            return Judged(manifests, findings)
+
+    def _placed(self, manifest: Manifest) -> Manifest:
+        """The manifest with the namespace of those ExternalSecrets that name none. Raises InputError without one."""
+        namespace = self._settings.cluster.namespace
+        homeless = [each.name for each in manifest.external_secrets if not each.namespace]
+        if homeless and not namespace and self._settings.mode.refreshes and self._settings.cluster.refresh != "never":
+            raise InputError(
+                Problem(
+                    f"Input `namespace` is empty, and these ExternalSecrets name none: {', '.join(homeless)}.",
+                    "Write the namespace that they are deployed to.",
+                )
+            )
+        return replace(
+            manifest,
+            external_secrets=tuple(
+                replace(each, namespace=each.namespace or namespace) for each in manifest.external_secrets
+            ),
+        )
+
+    def _resolve(self, manifest: Manifest) -> Resolved:
+        with self._stage("Values"):
+            settings = self._settings
+            resolved = resolve(manifest.parameters, settings.environment, settings.service, settings.values)
+            owned = [parameter for parameter in manifest.parameters if parameter.owned]
+            self._note(unused_sources=resolved.unused)
+            for parameter in owned:
+                if found := resolved.given.get(parameter.path):
+                    self._log.line(f"{parameter.path} ← {found.source}")
+            for name in resolved.unused:
+                self._log.line(f"{name} is not pushed: no manifest asks for it")
+            if not settings.mode.reads_cloud:
+                return resolved
+            if owned and not resolved.given:
+                self._warn(
+                    "No owned key was given a value: nothing can be created or updated. "
+                    f"Looked for names such as {resolved.names[owned[0].path][0]}."
+                )
+            return resolved
+
+    def _plan(self, aws: AwsSession, manifest: Manifest, resolved: Resolved) -> Plan:
+        """Reads SSM and plans. Raises InputError with all that stands against the plan."""
+        from secret_action import store
+
+        with self._stage("Parameter Store: read and plan"):
+            owned = [parameter.path for parameter in manifest.parameters if parameter.owned]
+            foreign = [parameter.path for parameter in manifest.parameters if not parameter.owned]
+            reading = store.read(aws, owned, foreign, self._log)
+            for stored in reading.stored.values():
+                if stored.value is not None:
+                    self._log.mask(stored.value.reveal())
+            plan = store.make_plan(manifest.parameters, resolved.given, reading)
+            self._note(plan=plan)
+            for entry in plan.entries:
+                self._log.line(f"{entry.action} {entry.parameter.path}" + (f" ({entry.note})" if entry.note else ""))
+            problems = (
+                *resolved.problems,
+                *store.check_plan(
+                    plan,
+                    looked_for=resolved.names,
+                    region=self._settings.aws.region,
+                    metadata=store.look_up(aws, plan),
+                ),
+            )
+            if problems:
+                raise InputError(*problems)
+            return plan
+
+    def _write(self, aws: AwsSession, plan: Plan) -> None:
+        from secret_action import store
+
+        with self._stage("Parameter Store: write"):
+            outcome = store.write(aws, plan, self._settings.aws, self._log, self._clock)
+            self._note(writes=outcome.results)
+            if outcome.problems:
+                raise StoreError(*outcome.problems)
+
+    def _refuse_never_refreshing(self, plan: Plan, seen: Inspection, manifest: Manifest) -> None:
+        """A value that changes but that only a never refreshing ExternalSecret delivers would not arrive."""
+        if self._settings.cluster.refresh == "never":
+            return
+        changed = {entry.parameter.path for entry in plan.of(Action.CREATE, Action.UPDATE)}
+        problems = [
+            Problem(
+                f"ExternalSecret {each.name} would not deliver the new value of {reference.path}: {reason}.",
+                remedy,
+                where=each.where,
+            )
+            for each in manifest.external_secrets
+            for reason, remedy in seen.never_refreshes(each)
+            for reference in each.references
+            if reference.path in changed
+        ]
+        if problems:
+            raise ManifestError(*problems)
+
+    def _inspect(self, cluster: Background[KubernetesApi], manifest: Manifest) -> Inspection:
+        from secret_action.cluster import inspect
+
+        return inspect(cluster.result(), manifest.external_secrets, self._settings.cluster, self._log)
+
+    def _refresh(
+        self,
+        api: KubernetesApi,
+        manifest: Manifest,
+        seen: Inspection,
+        known: Mapping[str, SecretValue],
+        plan: Plan | None,
+    ) -> None:
+        from secret_action.cluster import refresh
+
+        with self._stage("Cluster: refresh and proof"):
+            exists = _existence(plan) if plan else None
+            results = refresh(
+                api,
+                manifest.external_secrets,
+                seen,
+                known,
+                self._settings.cluster,
+                self._log,
+                self._clock,
+                token=f"secret-sync-{secrets.token_hex(12)}",
+                ssm_exists=exists,
+            )
+            self._note(refreshes=results)
+            failed = [result for result in results if not result.ok]
+            if failed:
+                raise ClusterError()
+
+    # --- the outside, connected lazily: a mode pays only for what it needs ---
+
+    @property
+    def _looks_at_cluster(self) -> bool:
+        mode, cluster = self._settings.mode, self._settings.cluster
+        if cluster.refresh == "never":
+            return False
+        if self._settings.dry_run or mode.name == "plan":
+            # A plan is often made where the cluster cannot be reached: it looks there only when it was told where.
+            return (mode.refreshes or mode.name == "plan") and bool(cluster.kubeconfig or cluster.eks_cluster)
+        return mode.refreshes
+
+    def _connect_aws(self) -> AwsSession:
+        return self._aws
+
+    @cached_property
+    def _aws(self) -> AwsSession:
+        from secret_action import store
+
+        oidc = self._settings.aws.oidc
+        fetch: Callable[[str], str] | None = None
+        if oidc is not None:
+            fetch = lambda audience: fetch_token(oidc, audience, self._log, self._clock)  # noqa: E731
+        return store.connect(self._settings.aws, self._log, fetch_oidc_token=fetch)
+
+    def _connect_cluster(self) -> KubernetesApi:
+        from secret_action.cluster import connect
+
+        self._api = connect(self._settings.cluster, self._log, eks=self._eks)
+        return self._api
+
+    def _eks(self) -> Any:
+        from secret_action.store.eks import Eks
+
+        return Eks(self._aws)
+
+    # --- what is known so far ---
+
+    def _note(self, **facts: Any) -> None:
+        self.report = replace(self.report, **facts)
+
+    def _warn(self, text: str) -> None:
+        self._log.line(f"warning: {text}")
+        self._note(warnings=(*self.report.warnings, text))
+
+    @contextmanager
+    def _stage(self, title: str) -> Iterator[None]:
+        began = self._clock.now()
+        try:
+            with self._log.stage(title):
+                yield
+        finally:
+            self._note(stage_seconds={**self.report.stage_seconds, title: self._clock.now() - began})
+
+
+def _known_values(plan: Plan) -> dict[str, SecretValue]:
+    """The values that stand in SSM after the plan, as far as this run knows them."""
+    known: dict[str, SecretValue] = {}
+    for entry in plan.entries:
+        if entry.given is not None:
+            known[entry.parameter.path] = entry.given.value
+        elif entry.stored is not None and entry.stored.value is not None:
+            known[entry.parameter.path] = entry.stored.value
+    return known
+
+
+def _existence(plan: Plan) -> Callable[[str], bool]:
+    absent = {entry.parameter.path for entry in plan.of(Action.MISSING, Action.SKIP)}
+    return lambda path: path not in absent

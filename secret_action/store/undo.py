@@ -1,0 +1,191 @@
+"""Takes back what a failed run wrote: removes what it created, puts back what it overwrote.
+
+Each only while its version is still the one that this run wrote. Newest first, at the pace of the writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from secret_action.model import PlannedParameter, StoredParameter, WriteResult, WriteState
+from secret_action.store import answers, commands, failures, put, read
+from secret_action.store.denials import Request
+from secret_action.store.metadata import Metadata
+from secret_action.store.pacing import Pacer
+from secret_action.store.put import Attempt, Change, Fate, Putter
+from secret_action.store.threads import Crew
+
+if TYPE_CHECKING:
+    from secret_action.store.session import AwsSession
+
+Result = TypeVar("Result")
+
+_NO_TIME = "There was no time left to undo it."
+
+
+@dataclass(frozen=True)
+class Written:
+    """A change that reached SSM, or may have."""
+
+    entry: PlannedParameter
+    change: Change
+    attempt: Attempt
+
+    @property
+    def path(self) -> str:
+        """The parameter's path."""
+        return self.change.path
+
+
+class _GivenUp(Exception):
+    """A request of the undo failed for good; the text says why."""
+
+
+class Undo:
+    """The undo of one run's writes, on threads of its own, so that a cancel can end it at any moment."""
+
+    def __init__(
+        self, session: AwsSession, metadata: Metadata, kms_key_id: str, pacer: Pacer, written: Sequence[Written]
+    ) -> None:
+        """written: in the order in which they were begun."""
+        newest_first = list(reversed(written))
+        batches = [newest_first[at : at + read.BATCH] for at in range(0, len(newest_first), read.BATCH)]
+        self._client = session.ssm_writer
+        self._region = session.region
+        self._metadata = metadata
+        self._kms_key_id = kms_key_id
+        self._pacer = pacer
+        self._written = {item.path: item for item in written}
+        self._results: dict[str, WriteResult] = {}
+        self._crew: Crew[list[Written]] = Crew(self._undo, batches)
+        self._putter = Putter(self._client, self._region, pacer, self._crew.stopped)
+        pacer.renew()
+
+    def start(self) -> None:
+        """Starts the threads, or after an interruption those that are missing."""
+        self._crew.start()
+
+    def stop(self) -> None:
+        """From now on no further request is begun."""
+        self._crew.stop()
+
+    def finished(self) -> bool:
+        """Whether it is known of every parameter what became of it."""
+        return self.count() == len(self._written)
+
+    def count(self) -> int:
+        """Of how many parameters it is known."""
+        return len(self._results)
+
+    def result(self, path: str) -> WriteResult | None:
+        """What became of one parameter; None for one that was not written."""
+        if path not in self._written:
+            return None
+        return self._results.get(path) or self._left(self._written[path], _NO_TIME)
+
+    def _undo(self, batch: list[Written]) -> None:
+        self._guarded(batch, self._undo_batch)
+
+    def _undo_batch(self, batch: list[Written]) -> None:
+        paths = [item.path for item in batch]
+        stored = self._retried(paths, "ssm:GetParameters", lambda: read.get(self._client, paths, decrypt=True))
+        ours = [(item, self._our_version(item, stored.get(item.path))) for item in batch]
+        self._guarded(
+            [item for item, version in ours if version is not None and item.change.base is None], self._remove
+        )
+        for item, version in ours:
+            if version is not None and item.change.base is not None:
+                self._put_back(item, version)
+
+    def _guarded(self, items: list[Written], work: Callable[[list[Written]], None]) -> None:
+        """Whatever goes wrong with some parameters is told of them, and holds up no others."""
+        try:
+            work(items)
+        except _GivenUp as error:
+            detail = str(error)
+        except Exception as error:
+            detail = f"The undo failed ({type(error).__name__})."
+        else:
+            return
+        for item in items:
+            self._results.setdefault(item.path, self._left(item, detail))
+
+    def _our_version(self, item: Written, seen: StoredParameter | None) -> int | None:
+        """The version to undo, or None with the result noted: it is not, or no longer, ours that stands."""
+        attempt: Attempt | None = item.attempt
+        if item.attempt.fate is not Fate.WRITTEN:
+            attempt = put.judge(item.change, seen, unanswered=True)
+        if attempt is None:
+            self._note(self._left(item, "A write was sent and got no answer. So far it has not been carried out."))
+        elif attempt.fate is not Fate.WRITTEN:
+            self._note(_not_ours(item, attempt, self._region))
+        elif seen is None:
+            self._note(_result(item, WriteState.UNDONE, "Somebody else removed it."))
+        elif seen.version != attempt.version:
+            detail = f"Somebody else wrote version {seen.version} since. It was left alone."
+            self._note(_result(item, WriteState.LEFT, detail, seen.version, commands.history(item.path, self._region)))
+        else:
+            return seen.version
+        return None
+
+    def _remove(self, items: list[Written]) -> None:
+        paths = [item.path for item in items]
+        if paths:
+            self._retried(paths, "ssm:DeleteParameters", lambda: self._client.delete_parameters(Names=paths))
+        for item in items:
+            self._note(_result(item, WriteState.UNDONE, "removed"))
+
+    def _put_back(self, item: Written, version: int) -> None:
+        change = put.put_back(item.entry, self._metadata.of(item.path), self._kms_key_id, version)
+        attempt = self._putter.put(change)
+        if attempt.fate is Fate.WRITTEN:
+            raised = change.options.get("Tier", "") != item.change.options.get("Tier", "")
+            detail = "put back; its tier stays as it was raised" if raised else "put back"
+            self._note(_result(item, WriteState.UNDONE, detail, attempt.version))
+        elif attempt.fate is Fate.NOT_STARTED:
+            self._note(self._left(item, _NO_TIME))
+        else:
+            self._note(self._left(item, attempt.problem.what if attempt.problem else "No answer came."))
+
+    def _retried(self, paths: list[str], action: str, call: Callable[[], Result]) -> Result:
+        delay = 0.0
+        while self._pacer.wait(self._crew.stopped, delay):
+            try:
+                result = call()
+            except Exception as error:
+                if not answers.is_transient(error) or self._pacer.exhausted():
+                    request = Request(action, self._region, paths[0] if len(paths) == 1 else "")
+                    raise _GivenUp(failures.problem(error, request).what) from error
+                delay = self._pacer.back_off(delay, throttled=answers.is_throttled(error))
+            else:
+                self._pacer.renew()
+                return result
+        raise _GivenUp(_NO_TIME)
+
+    def _note(self, result: WriteResult) -> None:
+        self._results[result.path] = result
+
+    def _left(self, item: Written, detail: str) -> WriteResult:
+        stored = item.entry.stored
+        if stored is None:
+            command = commands.delete(item.path, self._region)
+        else:
+            details = self._metadata.of(item.path)
+            key_id = details.key_id or self._kms_key_id
+            command = commands.put_back(item.path, stored.version, self._region, key_id, details.tier)
+        return _result(item, WriteState.LEFT, detail, item.attempt.version, command)
+
+
+def _result(
+    item: Written, state: WriteState, detail: str, version: int | None = None, command: str = ""
+) -> WriteResult:
+    return WriteResult(item.path, item.entry.action, state, version, detail, command)
+
+
+def _not_ours(item: Written, attempt: Attempt, region: str) -> WriteResult:
+    """A write that got no answer, and a look that shows somebody else's hand."""
+    state = WriteState.LEFT if attempt.fate is Fate.MOVED else WriteState.FAILED
+    detail = attempt.problem.what if attempt.problem else "Somebody else created it with the same value."
+    return _result(item, state, detail, attempt.version, commands.history(item.path, region))

@@ -1,0 +1,112 @@
+"""Writes what follows from the contract: `action.yml`, the tables and the help text in README.md.
+
+    python tools/generate.py            writes the files
+    python tools/generate.py --check    says which of them differ, and exits with 1
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from secret_action import contract
+from secret_action.cli import parser
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def action_yml() -> str:
+    """The action's metadata file."""
+    lines = [
+        "# Generated from secret_action/contract.py by tools/generate.py.",
+        "name: secret-sync",
+        "description: >-",
+        "  Puts a release's secret values into AWS SSM Parameter Store, makes External Secrets Operator refresh, and",
+        "  proves that it did.",
+        "author: zerotouch",
+        "branding:",
+        "  icon: lock",
+        "  color: blue",
+        "inputs:",
+    ]
+    for definition in contract.INPUTS:
+        shown = definition.shown_default or (f"`{definition.variable}`" if definition.variable else "")
+        text = definition.meaning + (f" Default: {shown}." if shown else "")
+        lines += [f"  {definition.name}:", f"    description: {_quoted(text)}", "    required: false"]
+        if definition.default:
+            lines.append(f"    default: {_quoted(definition.default)}")
+    lines.append("outputs:")
+    for output in contract.OUTPUTS:
+        lines += [f"  {output.name}:", f"    description: {_quoted(output.meaning)}"]
+    lines += ["runs:", "  using: docker", "  image: Dockerfile"]
+    return "\n".join(lines) + "\n"
+
+
+def tables() -> dict[str, str]:
+    """The generated parts of README.md by name."""
+    inputs = ["| input | default | meaning |", "|---|---|---|"]
+    for definition in contract.INPUTS:
+        default = f"`{definition.default}`" if definition.default else definition.shown_default
+        if definition.variable:
+            default = f"`{definition.variable}`"
+        inputs.append(f"| `{definition.name}` | {default} | {definition.meaning} |")
+    outputs = ["| output | meaning |", "|---|---|", *(f"| `{each.name}` | {each.meaning} |" for each in contract.OUTPUTS)]
+    codes = ["| exit code | meaning |", "|---|---|", *(f"| `{code}` | {text} |" for code, text in contract.EXIT_CODES.items())]
+    return {"inputs": "\n".join(inputs), "outputs": "\n".join(outputs), "exit codes": "\n".join(codes)}
+
+
+def readme(text: str) -> str:
+    """README.md with its generated parts renewed."""
+    for name, table in tables().items():
+        begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+        text = re.sub(
+            f"{re.escape(begin)}.*?{re.escape(end)}",
+            lambda _, table=table, begin=begin, end=end: f"{begin}\n{table}\n{end}",  # type: ignore[misc]
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def help_text() -> str:
+    """What `secret-sync --help` prints, at a width that does not depend on the terminal."""
+    import os
+
+    os.environ["COLUMNS"] = "100"
+    return parser().format_help()
+
+
+def generated() -> dict[Path, str]:
+    """All generated files with the text that they should have."""
+    readme_path = ROOT / "README.md"
+    return {
+        ROOT / "action.yml": action_yml(),
+        readme_path: readme(readme_path.read_text(encoding="utf-8")),
+        ROOT / "docs" / "command-line.md": "# Command line\n\n"
+        "The same program as the action, for a laptop and for scripts; `python entrypoint.py` is the same as "
+        f"`secret-sync`.\n\n```text\n{help_text()}```\n",
+    }
+
+
+def main() -> int:
+    """Writes or checks. Returns the exit code."""
+    stale = [
+        path for path, text in generated().items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} differs from the contract: run python tools/generate.py")
+        return bool(stale)
+    for path in stale:
+        path.write_text(generated()[path], encoding="utf-8")
+        print(f"wrote {path.relative_to(ROOT)}")
+    return 0
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
