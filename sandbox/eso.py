@@ -128,7 +128,7 @@ class Eso:
                 self._wake.notify_all()
 
     def _enqueue_later(self, item: Item, seconds: float) -> None:
-        """Have an item looked at after a while, or earlier when that was asked for before."""
+        """Have an item looked at after a while, or earlier when that was asked for before (by the worker)."""
         with self._wake:
             due = time.monotonic() + seconds
             self._later[item] = min(self._later.get(item, due), due)
@@ -149,9 +149,14 @@ class Eso:
                 if after is not None:
                     self._enqueue_later(item, after)
             except Failed as error:
-                self._log_error(item, str(error))
-                count = self._failures[item] = self._failures.get(item, 0) + 1
-                self._enqueue_later(item, min(self.settings.backoff * 2 ** (count - 1), _MOST_BACKOFF))
+                self._retry(item, str(error))
+            except Exception as error:  # a mistake in the sandbox, which must not end its operator in silence
+                self._retry(item, f"panic: {error!r} [recovered]")
+
+    def _retry(self, item: Item, error: str) -> None:
+        self._log_error(item, error)
+        count = self._failures[item] = self._failures.get(item, 0) + 1
+        self._enqueue_later(item, min(self.settings.backoff * 2 ** (count - 1), _MOST_BACKOFF))
 
     def _next(self, running: Callable[[], bool]) -> Item | None:
         """The next item that is due; None when the operator stops."""

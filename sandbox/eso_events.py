@@ -2,7 +2,6 @@
 
 import itertools
 import time
-import uuid
 
 from sandbox.kubernetes_errors import ApiError
 from sandbox.kubernetes_kinds import EVENT, Object
@@ -73,7 +72,7 @@ def _event(about: Object, namespace: str, name: str, kind: str, reason: str, mes
     }
     now = timestamp()
     return {
-        "metadata": {"name": name, "namespace": namespace, "uid": str(uuid.uuid4())},
+        "metadata": {"name": name, "namespace": namespace},
         "involvedObject": {key: value for key, value in involved.items() if value},
         "type": kind,
         "reason": reason,

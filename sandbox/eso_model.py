@@ -4,14 +4,14 @@ Every rule here is that of ESO v0.20.4's `externalsecret_controller.go`; `Versio
 """
 
 import base64
-import copy
+import calendar
 import hashlib
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sandbox.kubernetes_kinds import Object
+from sandbox.kubernetes_kinds import Object, clone
 from sandbox.kubernetes_store import timestamp
 
 FINALIZER = "externalsecrets.external-secrets.io/externalsecret-cleanup"
@@ -108,7 +108,7 @@ def normalised(spec: Object) -> Object:
 
     This can raise the ExternalSecret's generation, without anybody's having changed the manifest.
     """
-    spec = copy.deepcopy(spec)
+    spec = clone(spec)
     spec["refreshInterval"] = go_duration(str(spec["refreshInterval"]))
     spec.setdefault("secretStoreRef", {})
     if not spec["target"].get("immutable"):
@@ -153,8 +153,6 @@ def secret_valid(secret: Object | None, external_secret: Object, version: Versio
 
 def epoch(rfc3339: str) -> float:
     """Epoch seconds of a Kubernetes timestamp."""
-    import calendar
-
     return float(calendar.timegm(time.strptime(rfc3339, "%Y-%m-%dT%H:%M:%SZ")))
 
 

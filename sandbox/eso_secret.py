@@ -4,7 +4,6 @@ Pure: a Secret goes in as it is (or empty, when it is new), and comes out as the
 """
 
 import base64
-import copy
 import re
 from collections.abc import Callable
 
@@ -19,7 +18,7 @@ from sandbox.eso_model import (
     secret_data,
 )
 from sandbox.kubernetes_fields import managed_keys
-from sandbox.kubernetes_kinds import ESO_GROUP, Object
+from sandbox.kubernetes_kinds import ESO_GROUP, Object, clone
 
 
 class NotRetried(Exception):
@@ -39,7 +38,7 @@ def built(secret: Object, external_secret: Object, data: dict[str, bytes], versi
 
     Raises NotRetried when another owns it, TemplateError when the template fails.
     """
-    secret = copy.deepcopy(secret)
+    secret = clone(secret)
     metadata, target = secret["metadata"], external_secret["spec"]["target"]
     owned = target["creationPolicy"] == "Owner"
     _set_owner(secret, external_secret, owned=owned)

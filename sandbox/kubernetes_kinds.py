@@ -3,7 +3,7 @@
 The defaults are those of the External Secrets Operator's own CRDs (v0.20.4).
 """
 
-import copy
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -86,24 +86,28 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def kind_of(api_version: str, name: str) -> Kind:
-    """The kind that a manifest's `apiVersion` and `kind` name; raises KeyError when it is not served."""
-    group, _, version = api_version.rpartition("/")
-    for kind in KINDS:
-        if kind.name == name and kind.group == group and version in kind.versions:
-            return kind
-    raise KeyError(f"{api_version} {name}")
+def clone(obj: Object) -> Object:
+    """A deep copy of JSON, several times as fast as `copy.deepcopy`: most of what the stand-in does is copying."""
+    return {key: _clone(value) for key, value in obj.items()}
+
+
+def _clone(value: Any) -> Any:
+    if isinstance(value, dict):
+        return clone(value)
+    if isinstance(value, list):
+        return [_clone(inner) for inner in value]
+    return value
 
 
 def with_defaults(kind: Kind, obj: Object) -> Object:
     """`obj` with the values that the API server fills in when it is written; `obj` itself is left alone."""
-    obj = copy.deepcopy(obj)
+    obj = clone(obj)
     if kind is EXTERNAL_SECRET:
         _external_secret_defaults(obj.setdefault("spec", {}))
     elif kind is SECRET:
         obj.setdefault("type", "Opaque")
         for key, text in obj.pop("stringData", {}).items():
-            obj.setdefault("data", {})[key] = _base64(text)
+            obj.setdefault("data", {})[key] = base64.b64encode(text.encode()).decode()
     elif kind.group == "apps":
         obj.setdefault("status", {})
     elif kind is POD:
@@ -135,9 +139,3 @@ def _set_defaults(objects: Iterable[Object], **defaults: str) -> None:
     for obj in objects:
         for name, value in defaults.items():
             obj.setdefault(name, value)
-
-
-def _base64(text: str) -> str:
-    import base64
-
-    return base64.b64encode(text.encode()).decode()

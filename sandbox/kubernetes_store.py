@@ -4,7 +4,6 @@ It keeps the rules of writing that clients lean on: optimistic locks, generation
 It knows neither HTTP nor users.
 """
 
-import copy
 import re
 import threading
 import time
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 
 from sandbox import kubernetes_errors as errors
 from sandbox import kubernetes_fields as fields
-from sandbox.kubernetes_kinds import NAMESPACE, Kind, Object, with_defaults
+from sandbox.kubernetes_kinds import NAMESPACE, Kind, Object, clone, with_defaults
 
 _FIRST_VERSION = 1000
 """Above 1, so that a watch from version 1 finds its past gone, as on a cluster that has lived a while."""
@@ -71,7 +70,7 @@ def name_of(obj: Object) -> tuple[str, str]:
 class Store:
     """Objects by kind, namespace and name. Every method may be called from any thread.
 
-    Objects go in and out as copies, so a caller may alter what it was given.
+    Single objects go in and out as copies, so a caller may alter what it was given.
     """
 
     def __init__(self) -> None:
@@ -111,7 +110,7 @@ class Store:
             found = self._objects.get(kind, {}).get((namespace, name))
             if found is None:
                 raise errors.not_found(kind, name)
-            return copy.deepcopy(found)
+            return clone(found)
 
     def find(self, kind: Kind, namespace: str, name: str) -> Object | None:
         """One object, or None."""
@@ -121,11 +120,14 @@ class Store:
             return None
 
     def listed(self, kind: Kind, namespace: str = "") -> tuple[list[Object], int]:
-        """Objects in the order of their names, and the version that this was true of."""
+        """Objects in the order of their names, and the version that this was true of.
+
+        They are no copies, since there may be thousands: they must not be altered.
+        """
         with self._changed:
             found = self._objects.get(kind, {})
             names = sorted(name for name in found if namespace in ("", name[0]))
-            return [copy.deepcopy(found[name]) for name in names], self._version
+            return [found[name] for name in names], self._version
 
     def create(self, kind: Kind, obj: Object, writer: Writer) -> Object:
         """Store a new object; `obj` needs its name, and its namespace where the kind has one."""
@@ -136,7 +138,7 @@ class Store:
                 raise errors.not_found(NAMESPACE, namespace)
             if (namespace, name) in self._objects.get(kind, {}):
                 raise errors.already_exists(kind, name)
-            obj = copy.deepcopy(obj)
+            obj = clone(obj)
             if kind.has_status:
                 obj.pop("status", None)
             obj = with_defaults(kind, obj)
@@ -169,7 +171,7 @@ class Store:
         """Apply `change` to the stored object, as a PATCH does: locked only if it sets a resourceVersion."""
         with self._changed:
             old = self.get(kind, namespace, name)
-            new = change(copy.deepcopy(old))
+            new = change(clone(old))
             if new["metadata"]["uid"] != old["metadata"]["uid"]:
                 text = f'Invalid value: "{new["metadata"]["uid"]}": field is immutable'
                 raise errors.invalid(kind, name, "metadata.uid", text)
@@ -186,7 +188,7 @@ class Store:
             if old["metadata"].get("finalizers"):
                 if "deletionTimestamp" in old["metadata"]:
                     return old
-                new = copy.deepcopy(old)
+                new = clone(old)
                 new["metadata"] |= {"deletionTimestamp": timestamp(), "deletionGracePeriodSeconds": 0}
                 if kind.counted:
                     new["metadata"]["generation"] += 1
@@ -203,13 +205,12 @@ class Store:
             return self._log[version - self._oldest :]
 
     def _replace(self, kind: Kind, old: Object, obj: Object, writer: Writer) -> Object:
-        name = old["metadata"]["name"]
-        given = obj["metadata"]
-        if given.get("resourceVersion", old["metadata"]["resourceVersion"]) != old["metadata"]["resourceVersion"]:
-            raise errors.conflict(kind, name)
-        new = copy.deepcopy(old)
+        stored = old["metadata"]["resourceVersion"]
+        if obj["metadata"].get("resourceVersion", stored) != stored:
+            raise errors.conflict(kind, old["metadata"]["name"])
+        new = clone(old)
         if writer.subresource == "status":
-            new["status"] = copy.deepcopy(obj.get("status", {}))
+            new["status"] = clone(obj.get("status", {}))
         else:
             new = with_defaults(kind, obj)
             for field in (
@@ -267,7 +268,7 @@ class Store:
     def _keep(self, kind: Kind, old: Object | None, new: Object | None) -> Object:
         """Put `new` in the place of `old`, with the next version, and tell whoever watches."""
         self._version += 1
-        shown = copy.deepcopy(new or old)
+        shown = clone(new or old)
         assert shown is not None
         shown["metadata"]["resourceVersion"] = str(self._version)
         held = self._objects.setdefault(kind, {})
@@ -281,7 +282,7 @@ class Store:
         self._changed.notify_all()
         for listener in self._listeners:
             listener(change)
-        return copy.deepcopy(shown)
+        return clone(shown)
 
 
 def _check_name(kind: Kind, obj: Object) -> None:

@@ -48,12 +48,13 @@ class RunResult:
     """
 
     exit_code: int
-    stdout: str
-    stderr: str
-    summary: str
+    # Not in the representation, which a failing test prints: the masks are the values.
+    stdout: str = field(repr=False)
+    stderr: str = field(repr=False)
+    summary: str = field(repr=False)
     outputs: dict[str, str]
     annotations: list[Annotation]
-    masks: list[str]
+    masks: list[str] = field(repr=False)
     report: dict[str, Any] | None
     files_left: list[Path]
     seconds: float

@@ -26,6 +26,11 @@ class Background(Generic[Result]):
             raise self._error
         return self._outcome[0]
 
+    def finished(self, seconds: float) -> Result | None:
+        """What the work returned, or None where it failed or has not ended after so many seconds."""
+        self._thread.join(seconds)
+        return self._outcome[0] if self._outcome else None
+
     def _run(self) -> None:
         try:
             self._outcome.append(self._work())

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     runner = Runner(os.environ, redactor, sys.stderr if arguments.format == "json" else sys.stdout)
     report = _run(arguments, os.environ, runner, redactor, cancellation)
     cancellation.close()
-    _tell(report, runner, arguments.format, sys.stdout)
+    _tell(report, runner, arguments.format, os.environ, sys.stdout)
     sys.stdout.flush()
     sys.stderr.flush()
     return report.exit_code
@@ -165,22 +165,21 @@ def _mask_all(settings: Settings, environ: Mapping[str, str], runner: Runner) ->
         runner.mask(environ.get(name, ""))
 
 
-def _tell(report: RunReport, runner: Runner, form: str, out: TextIO) -> None:
+def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, str], out: TextIO) -> None:
     """Summary, annotations, outputs, JSON report; on a terminal the same facts as tables."""
-    from secret_action import report as reporting
+    from secret_action.report import annotate, document, headline, outputs, render_summary, render_terminal
 
-    document = reporting.document(report)
-    path = runner.write_report(document)
-    runner.set_outputs(reporting.outputs(report, path))
-    runner.add_summary(reporting.summary(report))
-    runner.annotate(reporting.annotations(report))
+    content = document(report)
+    path = runner.write_report(content)
+    runner.set_outputs(outputs(report, path))
+    runner.add_summary(render_summary(report))
+    runner.annotate(annotate(report, environ.get("GITHUB_WORKSPACE", "")))
     if form == "json":
-        out.write(runner.document_text(document))
+        out.write(runner.document_text(content))
     elif runner.in_actions:
-        runner.line(reporting.headline(report))
+        runner.line(headline(report))
     else:
-        colour = out.isatty() and "NO_COLOR" not in os.environ
-        runner.text(reporting.terminal(report, colour=colour))
+        runner.text(render_terminal(report, colour=out.isatty() and "NO_COLOR" not in environ))
 
 
 def _unexpected(error: Exception) -> Problem:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,14 @@ from secret_action.manifest.read import Judged, Scope, read_tenant
 from secret_action.model import Action, Manifest, Plan, Problem, RunReport, Severity
 from secret_action.ports import Clock, Log
 from secret_action.resolve import Resolved, resolve
-from secret_action.settings import Settings
+from secret_action.settings import OidcSettings, Settings
 from secret_action.values import SecretValue
 
 if TYPE_CHECKING:
     from secret_action.cluster import Inspection, KubernetesApi
-    from secret_action.store import AwsSession
+    from secret_action.store import AwsSession, Metadata
+
+_CLOSE_SECONDS = 1.0
 
 
 class Run:
@@ -46,6 +48,7 @@ class Run:
         self._clock = clock
         self._shield = shield
         self._began = clock.now()
+        self._cluster: Background[KubernetesApi] | None = None
         self.report = RunReport(
             mode=settings.mode.name,
             service=settings.service,
@@ -70,8 +73,8 @@ class Run:
     def _stages(self, folder: Path) -> None:
         mode, settings = self._settings.mode, self._settings
         # Neither depends on the manifests, so they get ready while GitHub answers.
-        aws = Background(self._connect_aws) if mode.reads_cloud else None
-        cluster = Background(self._connect_cluster) if self._looks_at_cluster else None
+        aws = Background(self._connect_aws) if mode.reads_cloud or self._asks_eks else None
+        self._cluster = cluster = Background(lambda: self._connect_cluster(aws)) if self._looks_at_cluster else None
 
         subject = self._read_tenants(folder)
         judged = self._judge(subject)
@@ -80,20 +83,17 @@ class Run:
         manifest = self._placed(judged.manifests[0])
         resolved = self._resolve(manifest)
 
-        inspection = Background(lambda: self._inspect(cluster, manifest)) if cluster else None
-        plan, known = None, {path: given.value for path, given in resolved.given.items()}
-        if aws:
-            plan = self._plan(aws.result(), manifest, resolved)
-            known = _known_values(plan)
-        seen = inspection.result() if inspection else None
-        if plan and seen:
-            self._refuse_never_refreshing(plan, seen, manifest)
-        if settings.dry_run or not (mode.writes_store or mode.refreshes):
+        inspection = Background(lambda: self._inspect(cluster.result(), manifest)) if cluster else None
+        planned = self._plan(aws.result(), manifest, resolved) if aws and mode.reads_cloud else None
+        seen = self._seen(inspection.result()) if inspection else None
+        if planned and seen:
+            self._refuse_never_refreshing(planned.plan, seen)
+        if settings.dry_run:
             return
-        if aws and plan and mode.writes_store:
-            self._write(aws.result(), plan)
+        if aws and planned and mode.writes_store:
+            self._write(aws.result(), planned)
         if cluster and seen and mode.refreshes:
-            self._refresh(cluster.result(), manifest, seen, known, plan)
+            self._refresh(cluster.result(), manifest, seen, resolved, planned)
 
     # --- stages ---
 
@@ -121,7 +121,8 @@ class Run:
                         "Correct the input `tenant-path`, or name the `service`.",
                     )
                 )
-            judged, problems = [], []
+            judged: list[Judged] = []
+            problems: list[Problem] = []
             for service in services:
                 scope = Scope(
                     service,
@@ -194,7 +195,7 @@ class Run:
                 )
             return resolved
 
-    def _plan(self, aws: AwsSession, manifest: Manifest, resolved: Resolved) -> Plan:
+    def _plan(self, aws: AwsSession, manifest: Manifest, resolved: Resolved) -> Planned:
         """Reads SSM and plans. Raises InputError with all that stands against the plan."""
         from secret_action import store
 
@@ -209,78 +210,80 @@ class Run:
             self._note(plan=plan)
             for entry in plan.entries:
                 self._log.line(f"{entry.action} {entry.parameter.path}" + (f" ({entry.note})" if entry.note else ""))
+            metadata = store.look_up(aws, plan)
             problems = (
                 *resolved.problems,
-                *store.check_plan(
-                    plan,
-                    looked_for=resolved.names,
-                    region=self._settings.aws.region,
-                    metadata=store.look_up(aws, plan),
-                ),
+                *store.check_plan(plan, looked_for=resolved.names, region=aws.region, metadata=metadata),
             )
             if problems:
                 raise InputError(*problems)
-            return plan
+            return Planned(plan, metadata)
 
-    def _write(self, aws: AwsSession, plan: Plan) -> None:
+    def _write(self, aws: AwsSession, planned: Planned) -> None:
         from secret_action import store
 
         with self._stage("Parameter Store: write"):
-            outcome = store.write(aws, plan, self._settings.aws, self._log, self._clock)
+            outcome = store.write(
+                aws, planned.plan, self._settings.aws, self._log, self._clock, metadata=planned.metadata
+            )
             self._note(writes=outcome.results)
             if outcome.problems:
                 raise StoreError(*outcome.problems)
 
-    def _refuse_never_refreshing(self, plan: Plan, seen: Inspection, manifest: Manifest) -> None:
+    def _seen(self, inspection: Inspection) -> Inspection:
+        for warning in inspection.warnings:
+            self._warn(warning)
+        return inspection
+
+    def _refuse_never_refreshing(self, plan: Plan, seen: Inspection) -> None:
         """A value that changes but that only a never refreshing ExternalSecret delivers would not arrive."""
-        if self._settings.cluster.refresh == "never":
-            return
         changed = {entry.parameter.path for entry in plan.of(Action.CREATE, Action.UPDATE)}
         problems = [
             Problem(
-                f"ExternalSecret {each.name} would not deliver the new value of {reference.path}: {reason}.",
-                remedy,
-                where=each.where,
+                f"ExternalSecret {found.external_secret.name} would never deliver the new value of {reference.path}: "
+                f"{found.never_refreshes}",
+                "Write refreshPolicy: OnChange (without a pinned version or an immutable target), deploy that, and "
+                "run again. Nothing was written.",
+                where=reference.where,
             )
-            for each in manifest.external_secrets
-            for reason, remedy in seen.never_refreshes(each)
-            for reference in each.references
+            for found in seen.found
+            if found.never_refreshes
+            for reference in found.external_secret.references
             if reference.path in changed
         ]
         if problems:
             raise ManifestError(*problems)
 
-    def _inspect(self, cluster: Background[KubernetesApi], manifest: Manifest) -> Inspection:
+    def _inspect(self, api: KubernetesApi, manifest: Manifest) -> Inspection:
         from secret_action.cluster import inspect
 
-        return inspect(cluster.result(), manifest.external_secrets, self._settings.cluster, self._log)
+        return inspect(api, manifest.external_secrets, self._settings.cluster, self._log)
 
     def _refresh(
         self,
         api: KubernetesApi,
         manifest: Manifest,
         seen: Inspection,
-        known: Mapping[str, SecretValue],
-        plan: Plan | None,
+        resolved: Resolved,
+        planned: Planned | None,
     ) -> None:
         from secret_action.cluster import refresh
 
         with self._stage("Cluster: refresh and proof"):
-            exists = _existence(plan) if plan else None
             results = refresh(
                 api,
                 manifest.external_secrets,
                 seen,
-                known,
+                planned.known if planned else {path: given.value for path, given in resolved.given.items()},
                 self._settings.cluster,
                 self._log,
                 self._clock,
                 token=f"secret-sync-{secrets.token_hex(12)}",
-                ssm_exists=exists,
+                ssm_exists=planned.exists if planned else None,
+                changed_paths=planned.changed if planned else frozenset(),
             )
             self._note(refreshes=results)
-            failed = [result for result in results if not result.ok]
-            if failed:
+            if not all(result.ok for result in results):
                 raise ClusterError()
 
     # --- the outside, connected lazily: a mode pays only for what it needs ---
@@ -290,34 +293,36 @@ class Run:
         mode, cluster = self._settings.mode, self._settings.cluster
         if cluster.refresh == "never":
             return False
-        if self._settings.dry_run or mode.name == "plan":
+        if mode.name == "plan" or (mode.name == "release" and self._settings.dry_run):
             # A plan is often made where the cluster cannot be reached: it looks there only when it was told where.
-            return (mode.refreshes or mode.name == "plan") and bool(cluster.kubeconfig or cluster.eks_cluster)
+            return bool(cluster.kubeconfig or cluster.eks_cluster)
         return mode.refreshes
 
-    def _connect_aws(self) -> AwsSession:
-        return self._aws
+    @property
+    def _asks_eks(self) -> bool:
+        return self._looks_at_cluster and bool(self._settings.cluster.eks_cluster)
 
-    @cached_property
-    def _aws(self) -> AwsSession:
+    def _connect_aws(self) -> AwsSession:
         from secret_action import store
 
         oidc = self._settings.aws.oidc
-        fetch: Callable[[str], str] | None = None
-        if oidc is not None:
-            fetch = lambda audience: fetch_token(oidc, audience, self._log, self._clock)  # noqa: E731
-        return store.connect(self._settings.aws, self._log, fetch_oidc_token=fetch)
+        fetch = partial(self._oidc_token, oidc) if oidc is not None else None
+        return store.connect(self._settings.aws, self._log, fetch_oidc_token=fetch, clock=self._clock)
 
-    def _connect_cluster(self) -> KubernetesApi:
+    def _oidc_token(self, oidc: OidcSettings, audience: str) -> str:
+        return fetch_token(oidc, audience, self._log, self._clock)
+
+    def _connect_cluster(self, aws: Background[AwsSession] | None) -> KubernetesApi:
         from secret_action.cluster import connect
+        from secret_action.store.eks import EksAccess
 
-        self._api = connect(self._settings.cluster, self._log, eks=self._eks)
-        return self._api
+        eks = (lambda: EksAccess(aws.result().eks, aws.result().sts)) if aws else None
+        return connect(self._settings.cluster, self._log, eks=eks, clock=self._clock)
 
-    def _eks(self) -> Any:
-        from secret_action.store.eks import Eks
-
-        return Eks(self._aws)
+    def _close(self) -> None:
+        """Removes what the Kubernetes client keeps in files."""
+        if self._cluster is not None and (api := self._cluster.finished(_CLOSE_SECONDS)):
+            api.close()
 
     # --- what is known so far ---
 
@@ -338,17 +343,30 @@ class Run:
             self._note(stage_seconds={**self.report.stage_seconds, title: self._clock.now() - began})
 
 
-def _known_values(plan: Plan) -> dict[str, SecretValue]:
-    """The values that stand in SSM after the plan, as far as this run knows them."""
-    known: dict[str, SecretValue] = {}
-    for entry in plan.entries:
-        if entry.given is not None:
-            known[entry.parameter.path] = entry.given.value
-        elif entry.stored is not None and entry.stored.value is not None:
-            known[entry.parameter.path] = entry.stored.value
-    return known
+@dataclass(frozen=True)
+class Planned:
+    """The plan, and what was looked up for carrying it out."""
 
+    plan: Plan
+    metadata: Metadata
 
-def _existence(plan: Plan) -> Callable[[str], bool]:
-    absent = {entry.parameter.path for entry in plan.of(Action.MISSING, Action.SKIP)}
-    return lambda path: path not in absent
+    @property
+    def known(self) -> dict[str, SecretValue]:
+        """The values that stand in SSM after the plan, as far as this run knows them."""
+        known: dict[str, SecretValue] = {}
+        for entry in self.plan.entries:
+            if entry.given is not None:
+                known[entry.parameter.path] = entry.given.value
+            elif entry.stored is not None and entry.stored.value is not None:
+                known[entry.parameter.path] = entry.stored.value
+        return known
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The paths that the plan writes."""
+        return frozenset(entry.parameter.path for entry in self.plan.of(Action.CREATE, Action.UPDATE))
+
+    def exists(self, path: str) -> bool:
+        """Whether the parameter stands in SSM after the plan, as far as our own credentials see."""
+        absent = {entry.parameter.path for entry in self.plan.of(Action.MISSING, Action.SKIP)}
+        return path not in absent

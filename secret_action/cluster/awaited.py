@@ -12,7 +12,7 @@ from enum import Enum
 
 from secret_action.cluster.content import Expectation, expected_content
 from secret_action.cluster.deployed import differences
-from secret_action.cluster.errors import Forbidden, NotFound, may_pass
+from secret_action.cluster.errors import Forbidden, NotFound, clean, may_pass
 from secret_action.cluster.live import Object, entries, is_going, is_managed, ready, section, target_name, text, uid_of
 from secret_action.cluster.outside import Outside
 from secret_action.cluster.proof import (
@@ -25,11 +25,27 @@ from secret_action.cluster.proof import (
 )
 from secret_action.cluster.targets import Target
 from secret_action.errors import SecretSyncError
-from secret_action.model import ContentState, RefreshResult, RefreshState
+from secret_action.model import ContentState, Diagnosis, RefreshResult, RefreshState
 from secret_action.selector import Selector
 from secret_action.values import SecretValue
 
 _DATA_HASH = "reconcile.external-secrets.io/data-hash"
+_NEVER_REMEDY = (
+    "Give it `refreshPolicy: OnChange` or a positive refreshInterval and let it be deployed, or delete its Secret so "
+    "that ESO makes it anew."
+)
+_DEPLOY_REMEDY = (
+    "Look whether the GitOps tool has synced this commit, or deploy the manifests before the refresh; raise timeout "
+    "where it only takes longer."
+)
+_DIFFERS_CAUSE = (
+    "ESO read after this run's write, and the Secret holds other bytes: another region or account is read, somebody "
+    "else writes the Secret, or a parameter was changed meanwhile."
+)
+_DIFFERS_REMEDY = (
+    "Compare the store's region and role with those of this run, and look at `kubectl get secret {0} "
+    "--show-managed-fields -o jsonpath='{{.metadata.managedFields[*].manager}}'`."
+)
 _LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may be 7 minutes away
 
 
@@ -76,18 +92,18 @@ class Awaited:
     """Annotations so far; each with a token of its own."""
     failed: bool = False
     """ESO is known to have tried after our annotation, and failed."""
-    unanswered: bool = True
-    """Nothing tells of an attempt of ESO's after our annotation."""
+    answered: bool = False
+    """Something tells of an attempt of ESO's after our annotation."""
     content_differs: bool = False
     never: str = ""
     _deployed: bool = False
     _mismatch: tuple[str, ...] = ()
     _patched: Object = field(default_factory=dict)
-    _first_at: float = 0.0
+    _first_at: float | None = None
     _last_at: float = 0.0
     _pause: float = 0.0
     _proven: Verdict | None = None
-    _seconds: float = 0.0
+    _seconds: float | None = None
     _expectation: Expectation = field(default_factory=Expectation)
     _selected: bool = False
     _retry: bool = False
@@ -123,17 +139,18 @@ class Awaited:
     def annotated(self, answer: Object | SecretSyncError, now: float) -> None:
         """What became of our patch."""
         if isinstance(answer, NotFound):
-            self._start_over("it was deleted meanwhile")
+            self._start_over("It was deleted meanwhile.")
         elif isinstance(answer, SecretSyncError):
             self.words = answer.problems[0].what
             if may_pass(answer):
                 self._retry, self.phase, self._last_at = True, Phase.PROVING, now
             else:
-                self._finish(RefreshState.FAILED, f"{self.words} {answer.problems[0].remedy}")
+                self._finish(RefreshState.FAILED, self.words, diagnosis=_told(answer))
         else:
             self._patched, self.phase, self._last_at = answer, Phase.PROVING, now
-            self._first_at = self._first_at or now
+            self._first_at = now if self._first_at is None else self._first_at
             if self._events is None and ready(answer)[0] == "False":
+                self.words = "It was failing before our annotation, and nothing shows that ESO has tried again."
                 self.outside.read_events(self.target.key, uid_of(answer))
             self._judge(now)
 
@@ -163,7 +180,7 @@ class Awaited:
         if self._events is None:
             self._events = events
         elif failed_attempts(self._events, events):
-            self.failed, self.unanswered = True, False
+            self.failed = self.answered = True
 
     def tick(self, now: float) -> None:
         """Time has passed: what has waited long enough is tried again."""
@@ -182,21 +199,23 @@ class Awaited:
         if self.failed or already_failing or self.content_differs or self._unmarked:
             self._annotate(again=True)
 
-    def give_up(self, trouble: str) -> None:
-        """The timeout has passed, or there is nothing left to hope for. trouble: what is wrong with the watch."""
-        if self.done:
-            return
-        detail = trouble or self.words
+    def give_up(self, trouble: SecretSyncError | None) -> None:
+        """The timeout has passed, or there is nothing left to hope for. trouble: what ails the watch, if anything."""
+        detail = trouble.problems[0].what if trouble else self.words
+        diagnosis = _told(trouble) if trouble else None
         if self._proven is not None and self.content_differs:
-            self._finish(self._proven_state, detail, ContentState.DIFFERS)
+            diagnosis = diagnosis or Diagnosis(_DIFFERS_CAUSE, _DIFFERS_REMEDY.format(self._secret_name))
+            self._finish(self._proven_state, detail, ContentState.DIFFERS, diagnosis)
         elif self._proven is not None:
             self._finish(self._proven_state, "Content not checked: the time ran out.")
         elif not self._deployed:
             only_labels = all(where.startswith("metadata.labels") for where in self._mismatch)
             barred = bool(self._mismatch) and only_labels and not self._selected
-            self._finish(RefreshState.NOT_MANAGED if barred else RefreshState.NOT_DEPLOYED, detail)
+            state = RefreshState.NOT_MANAGED if barred else RefreshState.NOT_DEPLOYED
+            self._finish(state, detail, diagnosis=diagnosis or Diagnosis(detail, _DEPLOY_REMEDY))
         else:
-            self._finish(RefreshState.FAILED if self.failed else RefreshState.NOT_PROVEN, detail)
+            state = RefreshState.FAILED if self.failed else RefreshState.NOT_PROVEN
+            self._finish(state, detail, diagnosis=diagnosis)
 
     # What follows from it
 
@@ -220,11 +239,12 @@ class Awaited:
         self.words = "ESO has not read it yet."
         self._expectation = expected_content(section(live, "spec"), self.terms.values)
         if owner := _cluster_owner(live):
-            self._finish(
-                RefreshState.FAILED,
-                f"It is owned by the ClusterExternalSecret {owner}, which takes annotations away, and annotating that "
-                "would refresh it in every namespace: take it out of this tenant's manifests.",
+            cause = f"It is owned by the ClusterExternalSecret {owner}, which takes annotations away."
+            remedy = (
+                "Take it out of the tenant's manifests, or out of the ClusterExternalSecret. Annotating that one is "
+                "left to its owners: it would refresh every namespace."
             )
+            self._finish(RefreshState.FAILED, cause, diagnosis=Diagnosis(cause, remedy))
             return
         self.never = never_refreshes(live, self.controller) or ""
         if (self.never or self.terms.only_changed) and not self._expectation.reason:
@@ -244,8 +264,8 @@ class Awaited:
         verdict = judge(self._patched, self.live, self.token) if self.live is not None else Verdict(Outcome.GOING)
         match verdict.outcome:
             case Outcome.SYNCED | Outcome.SYNCED_WEAKLY:
-                self.unanswered = False
-                if self._proven is None:
+                self.answered = True
+                if self._seconds is None and self._first_at is not None:
                     self._seconds = now - self._first_at
                 self._proven = verdict
                 if self._expectation.reason:
@@ -256,8 +276,9 @@ class Awaited:
                 self._start_over("It was deleted meanwhile.")
                 self._look(now)
             case Outcome.FAILED | Outcome.SYNCED_THEN_FAILED | Outcome.SYNCED_WITHOUT_DATA:
-                self.failed, self.unanswered = True, False
-                self.words = verdict.words or "ESO tried, and failed."
+                self.failed = self.answered = True
+                said = clean(ready(self.live or {})[2]) or "it does not say why"
+                self.words = verdict.words or f"ESO tried, and failed: {said}."
             case Outcome.UNMARKED:
                 self.words = verdict.words
             case Outcome.WAITING:
@@ -294,14 +315,20 @@ class Awaited:
         changed = sorted(read & self.terms.changed_paths)
         why = f"An annotation does not refresh it: {self.never}."
         if changed and content is not ContentState.PROVEN:
-            self._finish(RefreshState.FAILED, f"{why} This run changed {', '.join(changed)}. {words}".strip(), content)
+            cause = f"It reads {', '.join(changed)}, which this run changed, and never refreshes: {self.never}."
+            diagnosis = Diagnosis(cause, _NEVER_REMEDY)
+            self._finish(RefreshState.FAILED, " ".join(filter(None, [why, words])), content, diagnosis)
+        elif content is ContentState.DIFFERS:
+            cause = f"Its Secret holds other values, and it never refreshes: {self.never}."
+            diagnosis = Diagnosis(cause, _NEVER_REMEDY)
+            self._finish(RefreshState.NEVER_REFRESHES, " ".join(filter(None, [why, words])), content, diagnosis)
         else:
             self._finish(RefreshState.NEVER_REFRESHES, f"{why} {words}".strip(), content)
 
     def _start_over(self, words: str) -> None:
         self.phase, self.words, self._deployed = Phase.DEPLOYING, words, False
-        self._patched, self._proven = {}, None
-        self.failed, self.content_differs, self.unanswered = False, False, True
+        self._patched, self._proven, self._first_at, self._seconds = {}, None, None, None
+        self.failed = self.answered = self.content_differs = False
         # A token is never used twice.
         self.rounds += 1
 
@@ -314,7 +341,13 @@ class Awaited:
         weakly = self._proven is not None and self._proven.outcome is Outcome.SYNCED_WEAKLY
         return RefreshState.WEAKLY_PROVEN if weakly else RefreshState.PROVEN
 
-    def _finish(self, state: RefreshState, detail: str, content: ContentState = ContentState.NOT_CHECKED) -> None:
+    def _finish(
+        self,
+        state: RefreshState,
+        detail: str,
+        content: ContentState = ContentState.NOT_CHECKED,
+        diagnosis: Diagnosis | None = None,
+    ) -> None:
         self.phase = Phase.DONE
         self.result = RefreshResult(
             self.target.namespace,
@@ -322,9 +355,15 @@ class Awaited:
             self._secret_name,
             state,
             content,
-            self._seconds if self._proven is not None else None,
+            self._seconds,
             detail,
+            diagnosis,
         )
+
+
+def _told(error: SecretSyncError) -> Diagnosis:
+    problem = error.problems[0]
+    return Diagnosis(problem.what, problem.remedy, problem.causes)
 
 
 def _cluster_owner(live: Object) -> str:

@@ -197,7 +197,7 @@ CAUSES = (
     ),
     Cause(
         "operator-down",
-        "no attempt, and no pod of ESO's is ready",
+        "no attempt, and no pod of ESO's runs",
         "External Secrets Operator is not running in the cluster.",
         "Look at `kubectl get pods -A -l app.kubernetes.io/name=external-secrets`.",
         when=lambda evidence: not evidence.answered and evidence.operator_running is False,

@@ -41,7 +41,7 @@ def _differences(where: str, wanted: Any, found: Any) -> Iterator[str]:
         for at, (mine, theirs) in enumerate(zip(wanted, found, strict=True)):
             yield from _differences(f"{where}[{at}]", mine, theirs)
     elif isinstance(wanted, list) and isinstance(found, list):
-        yield f"{where}: the manifest has {len(wanted)} entries, the cluster has {len(found)}"
+        yield f"{where}: the manifest lists {len(wanted)}, the cluster {len(found)}"
     elif not _same(where, wanted, found):
         there = "nothing" if found is None else _shown(found)
         yield f"{where}: the manifest has {_shown(wanted)}, the cluster has {there}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from secret_action.cluster.paths import Place
 from secret_action.errors import ClusterError, SecretSyncError
@@ -80,13 +81,7 @@ def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
                 )
             )
         case 403:
-            return Forbidden(
-                Problem(
-                    f"The cluster does not allow this account to {verb} {place} (403).",
-                    _grant(verb, place),
-                    quoted,
-                )
-            )
+            return Forbidden(replace(denied(verb, place), causes=quoted))
         case 404:
             return NotFound(Problem(f"There is no {place} in the cluster (404).", causes=quoted))
         case 410:
@@ -118,17 +113,14 @@ def not_kubernetes(server: str) -> ApiError:
     )
 
 
-def _grant(verb: str, place: Place | str) -> str:
+def denied(verb: str, place: Place | str) -> Problem:
+    """The problem of a right that the account lacks, with the line of RBAC that grants it."""
+    what = f"The cluster does not allow this account to {verb} {place} (403)."
     if isinstance(place, str):
-        return f"Allow its role to `get` the URL {place} (ClusterRole system:discovery does)."
-    kind = "Role" if place.namespace else "ClusterRole"
-    where = f" in namespace {place.namespace}" if place.namespace else ""
-    return f"Add to a {kind}{where} that is bound to it: {rule(verb, place)}"
-
-
-def rule(verb: str, place: Place) -> str:
-    """The line of an RBAC role that grants this."""
-    return f'{{apiGroups: ["{place.resource.group}"], resources: ["{place.resource_name}"], verbs: ["{verb}"]}}'
+        return Problem(what, f"Allow it to `get` the URL {place}, as the ClusterRole system:discovery does.")
+    kind = f"a Role in namespace {place.namespace}" if place.namespace else "a ClusterRole"
+    rule = f'{{apiGroups: ["{place.resource.group}"], resources: ["{place.resource_name}"], verbs: ["{verb}"]}}'
+    return Problem(what, f"Add to {kind} that is bound to it: {rule}")
 
 
 def _message(body: bytes) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.errors import NotFound, clean
 from secret_action.cluster.inspection import StoreKey, store_key
-from secret_action.cluster.live import Object, entries, ready, section, synced_version_of, text, uid_of
+from secret_action.cluster.live import Object, ready, synced_version_of, text, uid_of
 from secret_action.cluster.outside import events_of
 from secret_action.cluster.paths import PODS, Resource, store_resource
 from secret_action.cluster.targets import Target
@@ -49,7 +49,7 @@ class Evidence:
     store_events: tuple[str, ...]
     store_region: str
     operator_running: bool | None
-    """Whether a pod of ESO's runs and is ready; None where we may not look."""
+    """Whether a pod of ESO's runs; None where we may not look."""
     log: tuple[str, ...]
     """What ESO logged about it, the newest first."""
     parameters: Mapping[str, bool] = field(default_factory=dict)
@@ -133,10 +133,7 @@ class Gatherer:
 
     def _operator_running(self) -> bool | None:
         pods = self._operator()
-        if pods is None:
-            return None
-        conditions = [entries(section(pod, "status"), "conditions") for pod in pods]
-        return any(one.get("type") == "Ready" and one.get("status") == "True" for of in conditions for one in of)
+        return None if pods is None else any(text(pod, "status", "phase") == "Running" for pod in pods)
 
     def _log_lines(self) -> tuple[str, ...]:
         if self._logs is None:

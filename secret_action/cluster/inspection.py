@@ -82,7 +82,7 @@ def inspect(
     wanted = targets(external_secrets_, settings)
     served, resource = _resource(api)
     live = _live(api, resource, {target.namespace for target in wanted})
-    _check_rights(api, resource, {target.namespace for target in wanted if target.managed})
+    _check_rights(api, resource, {target.namespace: target.name for target in wanted if target.managed})
     stores, warnings = _stores(api, resource, wanted)
     inspection = Inspection(resource, served, (), stores, warnings)
     found = tuple(_found(target, live.get(target.key), inspection) for target in wanted)
@@ -121,17 +121,17 @@ def _live(api: KubernetesApi, resource: Resource, namespaces: set[str]) -> dict[
     }
 
 
-def _check_rights(api: KubernetesApi, resource: Resource, namespaces: set[str]) -> None:
-    """The rights that a refresh needs besides `list`, which the listing has shown."""
-    problems = [
-        Problem(
-            f"The cluster does not allow this account to {verb} {resource.at(namespace)}.",
-            f"Add to a Role in namespace {namespace} that is bound to it: {errors.rule(verb, resource.at(namespace))}",
-        )
-        for namespace in sorted(namespaces)
-        for verb in ("patch", "watch")
-        if not api.may(verb, resource.at(namespace))
+def _check_rights(api: KubernetesApi, resource: Resource, samples: Mapping[str, str]) -> None:
+    """The rights that a refresh needs besides `list`, which the listing has shown.
+
+    samples: by namespace the name of one ExternalSecret there, since `patch` may be granted by name.
+    """
+    needed = [
+        (verb, place)
+        for namespace, name in sorted(samples.items())
+        for verb, place in (("patch", resource.at(namespace, name)), ("watch", resource.at(namespace)))
     ]
+    problems = [errors.denied(verb, place) for verb, place in needed if not api.may(verb, place)]
     if problems:
         raise ClusterError(*problems)
 

@@ -52,7 +52,7 @@ class Place:
 
     def __str__(self) -> str:
         where = f" in namespace {self.namespace}" if self.namespace else ""
-        return f"{self.resource_name}{f' {self.name}' if self.name else ''}{where}"
+        return f"{self.resource_name}{f'/{self.name}' if self.name else ''}{where}"
 
 
 SECRETS = Resource("v1", "secrets")

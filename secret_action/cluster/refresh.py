@@ -27,7 +27,8 @@ from secret_action.cluster.outside import (
     WatchBroken,
 )
 from secret_action.cluster.targets import Target
-from secret_action.model import Diagnosis, ExternalSecret, RefreshResult, RefreshState
+from secret_action.errors import SecretSyncError
+from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
 from secret_action.ports import Clock, Log
 from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue
@@ -39,6 +40,10 @@ _NAMED = 5  # ExternalSecrets that a progress line names
 SsmExists = Callable[[str], bool]
 """Whether a parameter exists as our own credentials see it."""
 
+_CONTENT = {
+    ContentState.PROVEN: ", and its Secret holds exactly these values",
+    ContentState.DIFFERS: ", and its Secret holds something else",
+}
 _UNHAPPY = {RefreshState.FAILED, RefreshState.NOT_PROVEN}
 
 
@@ -92,8 +97,8 @@ def refresh(
         if one is None or one.result is None:
             results.append(_unmanaged(target))
         elif one.result.state in _UNHAPPY and one.result.diagnosis is None and one.live is not None:
-            found: Diagnosis = diagnostician.diagnose(target, one.live, answered=not one.unanswered)
-            results.append(replace(one.result, diagnosis=found))
+            diagnosis = diagnostician.diagnose(target, one.live, answered=one.answered)
+            results.append(replace(one.result, diagnosis=diagnosis))
         else:
             results.append(one.result)
     return tuple(results)
@@ -106,16 +111,16 @@ def await_all(awaited: Mapping[Key, Awaited], outside: Outside, timeout: float, 
     pause = min(one.terms.pause for one in awaited.values()) / 10
     next_tick = start + pause
     next_progress = start + _PROGRESS_EVERY
-    trouble = ""
+    trouble: SecretSyncError | None = None
     while pending and (now := clock.now()) - start < timeout:
         message = outside.next(min(next_tick, start + timeout) - now)
         now = clock.now()
         if isinstance(message, WatchBroken):
-            trouble = message.error.problems[0].what
+            trouble = message.error
             if not may_pass(message.error):
                 break
         elif message is not None and (one := pending.get(message.key)) is not None:
-            trouble = "" if isinstance(message, Seen) else trouble
+            trouble = None if isinstance(message, Seen) else trouble
             _tell(one, message, now)
             if one.done:
                 del pending[message.key]
@@ -151,11 +156,11 @@ def _outcome(one: Awaited, seconds: float) -> str:
     result = one.result
     if result is None:
         return ""
-    words = f"; {result.detail}" if result.detail else ""
-    return f"{one.target}: {result.state} after {seconds:.1f} s, content {result.content}{words}"
+    words = f". {result.detail}" if result.detail else ""
+    return f"{one.target}: {result.state} after {seconds:.1f} s{_CONTENT.get(result.content, '')}{words}"
 
 
-def _progress(pending: Mapping[Key, Awaited], seconds: float, trouble: str) -> str:
+def _progress(pending: Mapping[Key, Awaited], seconds: float, trouble: SecretSyncError | None) -> str:
     named = [f"{one.target} ({one.words.rstrip('.')})" for one in list(pending.values())[:_NAMED]]
     more = f" and {len(pending) - _NAMED} more" if len(pending) > _NAMED else ""
     return f"Still awaited after {seconds:.0f} s: {', '.join(named)}{more}" + (f". {trouble}" if trouble else "")

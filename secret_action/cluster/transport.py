@@ -163,6 +163,8 @@ def _told(server: str) -> Iterator[None]:
         raise _not_trusted(server, _words(error)) from None
     except http.NameResolutionError:
         raise _unreachable(server, "its name is not known to DNS") from None
+    except http.NewConnectionError as error:
+        raise _unreachable(server, _words(error)) from None
     except http.ConnectTimeoutError:
         raise _unreachable(server, f"no connection within {_CONNECT_TIMEOUT:.0f} seconds") from None
     except http.ReadTimeoutError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
@@ -90,6 +91,8 @@ class AppSession:
             return
         try:
             token, self._token = self._token, ""
+            if self._client is not None:
+                self._client.close()
         finally:
             self._minting.release()
         if token:
@@ -101,16 +104,17 @@ class AppSession:
         self._stop_if_over()
         # PyGithub makes a new JWT for every request, so a retry never sends an expired one.
         app = AppAuth(self._credentials.app_id, self._credentials.private_key.reveal())
-        client = github_client(app, self.subject.api_url)
-        installation = self._installation(client)
-        self._stop_if_over()
-        # Not by PyGithub's get_access_token: it has no argument for the repositories (its pull request 3539).
-        answer = self._ask(
-            client,
-            "POST",
-            f"/app/installations/{installation}/access_tokens",
-            body={"repositories": [self.subject.repository.partition("/")[2]], "permissions": {"contents": "read"}},
-        )
+        with closing(github_client(app, self.subject.api_url)) as client:
+            installation = self._installation(client)
+            self._stop_if_over()
+            # Not by PyGithub's get_access_token: it has no argument for the repositories (its pull request 3539).
+            name = self.subject.repository.partition("/")[2]
+            answer = self._ask(
+                client,
+                "POST",
+                f"/app/installations/{installation}/access_tokens",
+                body={"repositories": [name], "permissions": {"contents": "read"}},
+            )
         token = answer.fields.get("token")
         if isinstance(token, str) and token:
             self._log.mask(token)
@@ -170,8 +174,8 @@ class AppSession:
         from github.Auth import Token
 
         try:
-            client = github_client(Token(token), self.subject.api_url, REVOKE_TIMEOUT)
-            answer = _send(client, "DELETE", "/installation/token", JSON, None)
+            with closing(github_client(Token(token), self.subject.api_url, REVOKE_TIMEOUT)) as client:
+                answer = _send(client, "DELETE", "/installation/token", JSON, None)
         except Exception as error:
             self._left(type(error).__name__)
             return

@@ -14,7 +14,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from secret_action.errors import GitHubError
 from secret_action.github.answers import clean
@@ -149,9 +149,7 @@ class _Unpacking:
         self._bytes += member.size
         if self._bytes > self._limits.total:
             raise _not_usable(f"unpacks to more than {self._limits.total // 1024 // 1024} MiB", too_large=True)
-        content = archive.extractfile(member)
-        if content is None:
-            raise _not_usable(f"holds {clean('/'.join(parts))!r} without its content")
+        content = cast(IO[bytes], archive.extractfile(member))  # None only where the member is no regular file
         path = self._path(parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = 0o755 if member.mode & 0o100 else 0o644

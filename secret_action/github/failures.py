@@ -86,13 +86,12 @@ def unknown_app(answer: Answer) -> bool:
 
 def _jwt_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncError:
     said = answer.message
-    about_time = any(word in said.lower() for word in ("'exp'", "'iat'", "expiration time", "issued at"))
     ahead = now - answer.date if answer.date is not None else 0.0
-    if about_time or abs(ahead) > CLOCK_TOLERANCE:
-        if abs(ahead) >= 1:
-            off = f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} GitHub's"
-        else:
-            off = "its times do not fit GitHub's clock"
+    off = f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} GitHub's"
+    if abs(ahead) < 1:  # or GitHub does not say what time it has
+        off = "its times do not fit GitHub's clock"
+    # GitHub judges the signature first, so these words mean that the key is right and the time is not.
+    if any(word in said.lower() for word in ("'exp'", "'iat'", "expiration time", "issued at")):
         return GitHubError(
             Problem(
                 f"GitHub refused the App's JWT: {off}{_quote(said)}.",
@@ -114,6 +113,7 @@ def _jwt_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncErro
                 "app-id and app-private-key belong to two Apps.",
                 "The key was deleted from the App's settings (rotated) and the secret still holds the old one.",
                 "app-id is another number, such as the installation's.",
+                *((f"Perhaps the time: {off}.",) if abs(ahead) > CLOCK_TOLERANCE else ()),
             ),
         )
     )

@@ -94,16 +94,22 @@ def warnings(report: RunReport) -> tuple[str, ...]:
 
 
 def notices(report: RunReport) -> tuple[str, ...]:
-    """The run's notices, the source names that nobody asked for, and the parameters that were kept."""
-    own: list[str] = []
-    if report.unused_sources:
-        names = [quoted(name) for name in report.unused_sources]
-        own.append(f"{count(len(names), 'source name')} that no manifest asks for, and not pushed: {some(names)}.")
-    kept = [quoted(entry.parameter.key) for entry in report.plan.of(Action.KEEP)] if report.plan else []
-    if kept and not nothing_given(report):
-        stay = "stays as it is" if len(kept) == 1 else "stay as they are"
-        own.append(f"{count(len(kept), 'parameter')} given no value, so {stay}: {some(kept)}.")
-    return (*own, *report.notices)
+    """The source names that nobody asked for, and the run's own notices."""
+    if not report.unused_sources:
+        return report.notices
+    names = [quoted(name) for name in report.unused_sources]
+    return (
+        f"{count(len(names), 'source name')} that no manifest asks for, not pushed: {some(names)}.",
+        *report.notices,
+    )
+
+
+def kept(report: RunReport) -> tuple[str, ...]:
+    """A sentence on the parameters that were given no value, unless the warning says that none was."""
+    keys = [quoted(entry.parameter.key) for entry in report.plan.of(Action.KEEP)] if report.plan else []
+    if not keys or nothing_given(report):
+        return ()
+    return (f"{count(len(keys), 'parameter')} given no value, and left as before: {some(keys)}.",)
 
 
 def failures(report: RunReport) -> tuple[Failure, ...]:

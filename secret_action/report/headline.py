@@ -91,6 +91,8 @@ def _failed(report: RunReport) -> str:
         return _write_failed(report)
     if report.exit_code == 1 and facts.refreshes_cluster(report) and _stored(report):
         return _cluster_failed(report)
+    if report.writes:
+        return f"{facts.subject(report)}: the values are in SSM, but something failed: {_reason(report)}"
     if report.mode == "validate":
         return _not_valid(report)
     return _nothing_written(report)
@@ -124,7 +126,8 @@ def _nothing_written(report: RunReport) -> str:
     done = "Nothing was refreshed" if report.mode == "refresh" else "Nothing was written"
     if wrong:
         return f"{done}: {listed(wrong)} for {subject}."
-    return f"{done} for {subject}: {_reason(report)}"
+    whose = f" for {subject}" if report.service else ""
+    return f"{done}{whose}: {_reason(report)}"
 
 
 def _reason(report: RunReport) -> str:

@@ -36,8 +36,8 @@ def text(value: object) -> Markdown:
     """
     flat = re.sub(r"\s+", " ", shorten(str(value), TEXT_LIMIT))
     parts: list[tuple[bool, str]] = []
-    for piece in re.split(r"(`[^`]+`|\s)", flat):
-        for is_code, part in filter(lambda found: found[1], _words(piece)):
+    for piece in _PIECES.findall(flat):
+        for is_code, part in _words(piece):
             # Two code spans that touch would read as one with a longer fence.
             before = parts.pop()[1] if is_code and parts and parts[-1][0] else ""
             parts.append((is_code, before + part))
@@ -51,7 +51,8 @@ def code(value: object) -> Markdown:
     if not shown:
         return Markdown()
     fence = _fence(shown, shortest=1)
-    pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    # CommonMark takes one space off both ends, but leaves a span of nothing but spaces alone.
+    pad = " " if shown.strip() and (shown[0] in "` " or shown[-1] in "` ") else ""
     return Markdown(f"{fence}{pad}{shown}{pad}{fence}")
 
 
@@ -85,8 +86,10 @@ def _cell(markdown: Markdown) -> str:
     return markdown.replace("|", "\\|").replace("\n", " ")
 
 
+_QUOTED = r"(?<!`)`[^`]+`(?!`)"
+_PIECES = re.compile(rf"{_QUOTED}|\s|(?:(?!{_QUOTED})\S)+")
 _TURNED = re.compile(
-    r"://|\bwww\.|[@#$]"  # URLs, addresses, mentions, issues, formulas
+    r"://|www\.|[@#$]"  # URLs, addresses, mentions, issues, formulas
     r"|:[\w+-]+:"  # emoji names; ARNs look like them
     r"|\bGH-\d|\b[0-9a-f]{7,40}\b",  # issues and commits
     re.IGNORECASE,
@@ -96,16 +99,14 @@ _WORD = re.compile(r"([(\[{<\"']*)(.*?)([.,;:!?)\]}>\"']*)", re.DOTALL)
 
 def _words(piece: str) -> Iterable[tuple[bool, str]]:
     """One piece (a word, a space, or text in backticks) as parts, each with whether it must be code."""
-    if len(piece) > 2 and piece[0] == piece[-1] == "`":
+    if re.fullmatch(_QUOTED, piece):
         yield True, piece[1:-1]
         return
     if not _TURNED.search(piece) or not (match := _WORD.fullmatch(piece)):
         yield False, piece
         return
     before, word, after = match.groups()
-    yield False, before
-    yield True, word
-    yield False, after
+    yield from ((is_code, part) for is_code, part in ((False, before), (True, word), (False, after)) if part)
 
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "&#96;", "\\": "&#92;"}

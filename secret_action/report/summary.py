@@ -27,7 +27,7 @@ _LIST_LIMITS = (1_000, 300, 100, 30, 5)
 
 _WHEN_DONE = ("head", "secrets", "overlays", "findings", "writes", "failures", "notes", "foot")
 _WHEN_FAILED = ("head", "failures", "writes", "findings", "overlays", "secrets", "notes", "foot")
-_LEFT_OUT_FIRST = ("secrets", "overlays", "notes", "findings", "writes", "failures", "foot")
+_LEFT_OUT_FIRST = ("secrets", "overlays", "notes", "findings", "writes", "failures")
 
 
 def render_summary(report: RunReport, limit: int = SIZE_LIMIT) -> str:

@@ -103,20 +103,22 @@ def overlays(report: RunReport) -> Table:
     )
 
 
-def findings(found: Iterable[Finding]) -> Table:
-    """One row per finding, with what to do about it under what is wrong."""
+def symbol(severity: Severity) -> str:
+    """How the summary shows it."""
+    return {Severity.ERROR: CROSS, Severity.WARNING: "⚠️", Severity.NOTICE: "ℹ️"}[severity]
+
+
+def findings(found: Iterable[Finding], mark: Callable[[Severity], str] = symbol) -> Table:
+    """One row per finding, with what to do about it under what is wrong. `mark`: how a severity is shown."""
     return build(
         [
-            ("", lambda finding: _one(SYMBOLS[finding.severity])),
+            ("", lambda finding: _one(mark(finding.severity))),
             ("Rule", lambda finding: _name(finding.rule)),
             ("Place", lambda finding: _name(str(finding.where))),
             ("What is wrong, and what to do", lambda finding: _lines(finding.message, finding.remedy)),
         ],
         found,
     )
-
-
-SYMBOLS = {Severity.ERROR: CROSS, Severity.WARNING: "⚠️", Severity.NOTICE: "ℹ️"}
 
 
 def writes(found: Iterable[WriteResult]) -> Table:

@@ -46,7 +46,7 @@ class View:
         self.headline = headline(report)
         self.symbol = _symbol(report)
         self.warnings = facts.warnings(report)
-        self.notices = facts.notices(report)
+        self.notices = (*facts.notices(report), *facts.kept(report))
         self.severities = facts.severities(report)
         self.failures = Fold.of(facts.failures(report), 10, min(50, most))
         self.findings = Fold.of(facts.findings_in_order(report), FOLD_ABOVE, most)

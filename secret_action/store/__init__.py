@@ -5,9 +5,9 @@ connect → read → make_plan → look_up → check_plan → write
 
 from secret_action.store.metadata import Metadata, look_up
 from secret_action.store.plan import check_plan, make_plan
-from secret_action.store.read import Reading, read
+from secret_action.store.reading import Reading, read
 from secret_action.store.session import AwsSession, connect
-from secret_action.store.write import WriteOutcome, write
+from secret_action.store.writing import WriteOutcome, write
 
 __all__ = [
     "AwsSession",

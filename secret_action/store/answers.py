@@ -42,6 +42,11 @@ def code(error: BaseException) -> str:
     return str(_response(error).get("Error", {}).get("Code", "")) or type(error).__name__
 
 
+def answered(error: BaseException) -> bool:
+    """AWS itself said no; else the error is the client's own."""
+    return bool(_response(error))
+
+
 def request_id(error: BaseException) -> str:
     """The id under which AWS support finds the request; empty where there was no answer."""
     return str(_response(error).get("ResponseMetadata", {}).get("RequestId", ""))

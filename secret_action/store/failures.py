@@ -20,7 +20,7 @@ def problem(error: BaseException, request: Request) -> Problem:
     """What went wrong with a request, why, and what to do about it."""
     if answers.is_denied(error):
         return denials.problems([denials.denial(error, request)])[0]
-    if not hasattr(error, "response"):
+    if not answers.answered(error):
         return _without_answer(error, request)
     explain = _EXPLANATIONS.get(answers.code(error))
     if explain is not None:

@@ -27,7 +27,7 @@ from secret_action.store.limits import (
     value_fault,
 )
 from secret_action.store.metadata import Metadata
-from secret_action.store.read import Reading
+from secret_action.store.reading import Reading
 from secret_action.store.shapes import shape_problems
 
 SECURE = "SecureString"

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from secret_action.model import PlannedParameter, Problem, StoredParameter
-from secret_action.store import answers, failures, read
+from secret_action.store import answers, failures, reading
 from secret_action.store.denials import Request
 from secret_action.store.metadata import Details
 from secret_action.store.pacing import PATIENCE, Pacer
@@ -182,7 +182,7 @@ class Putter:
         return Attempt(Fate.WRITTEN, version)
 
     def _find(self, path: str) -> StoredParameter | None:
-        return read.get(self._client, [path], decrypt=True).get(path)
+        return reading.get(self._client, [path], decrypt=True).get(path)
 
 
 def judge(change: Change, seen: StoredParameter | None, *, unanswered: bool) -> Attempt | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from secret_action.model import PlannedParameter, StoredParameter, WriteResult, WriteState
-from secret_action.store import answers, commands, failures, put, read
+from secret_action.store import answers, commands, failures, put, reading
 from secret_action.store.denials import Request
 from secret_action.store.metadata import Metadata
 from secret_action.store.pacing import Pacer
@@ -51,7 +51,7 @@ class Undo:
     ) -> None:
         """written: in the order in which they were begun."""
         newest_first = list(reversed(written))
-        batches = [newest_first[at : at + read.BATCH] for at in range(0, len(newest_first), read.BATCH)]
+        batches = [newest_first[at : at + reading.BATCH] for at in range(0, len(newest_first), reading.BATCH)]
         self._client = session.ssm_writer
         self._region = session.region
         self._metadata = metadata
@@ -90,7 +90,7 @@ class Undo:
 
     def _undo_batch(self, batch: list[Written]) -> None:
         paths = [item.path for item in batch]
-        stored = self._retried(paths, "ssm:GetParameters", lambda: read.get(self._client, paths, decrypt=True))
+        stored = self._retried(paths, "ssm:GetParameters", lambda: reading.get(self._client, paths, decrypt=True))
         ours = [(item, self._our_version(item, stored.get(item.path))) for item in batch]
         self._guarded(
             [item for item, version in ours if version is not None and item.change.base is None], self._remove

@@ -83,9 +83,18 @@ class Lab:
         return self.wait(name, lambda found: bool(ready(found)))
 
     def synced(self, name: str, **spec: Any) -> Object:
-        """Create it and wait until it is synced, and the operator is done with it."""
+        """Create it and wait until it is synced."""
         self.create(name, **spec)
         return self.wait(name, proven)
+
+    def settled(self, name: str, **spec: Any) -> Object:
+        """Create it, and wait until it is synced and the operator has no more to do.
+
+        Just after its first sync the real one may read once more, as its cache does not show that sync yet.
+        """
+        self.synced(name, **spec)
+        self.quiet()
+        return self.get(name)
 
     def get(self, name: str) -> Object:
         """The ExternalSecret as it is."""

@@ -52,7 +52,7 @@ class TestMissingParameter:
         assert "syncedResourceVersion" not in found["status"]
 
     def test_a_failure_after_a_success_touches_the_condition_alone(self, lab: Lab) -> None:
-        found = lab.synced("x", parameter=lab.parameter())
+        found = lab.settled("x", parameter=lab.parameter())
         lab.aws.delete(lab.parameter())
         lab.annotate("x")
         failed = lab.wait("x", lambda found: ready(found)["status"] == "False")

@@ -37,14 +37,13 @@ def test_a_first_sync_fills_the_status(lab: Lab) -> None:
     [
         ({}, {}),
         ({"a": "b"}, {"zerotouch.io/managed": "true"}),
-        ({"b": "2", "a/b": "1", "B": "x y:z", "é": "ü"} | {"last-applied": '{"a": "b"}\n'}, {"z": "", "a": "1"}),
+        ({"b": "2", "a/b": "1", "B": "x y:z ü", "last-applied": '{"a": "b"}\n'}, {"z": "", "a": "1"}),
     ],
     ids=["none", "plain", "odd"],
 )
 def test_the_synced_version_is_generation_and_hash_of_annotations_and_labels(
     lab: Lab, annotations: dict[str, str], labels: dict[str, str]
 ) -> None:
-    annotations = {key: value for key, value in annotations.items() if key.isascii()}
     metadata = {"annotations": annotations, "labels": labels}
     found = lab.synced("x", parameter=lab.parameter(), metadata=metadata)
     generation = found["metadata"]["generation"]
@@ -72,7 +71,7 @@ def test_a_new_token_is_proven_and_brings_the_new_value(lab: Lab, version: str) 
 
 def test_without_an_annotation_a_new_value_stays_out(lab: Lab) -> None:
     """`Ready` is True all the while: a wait for Ready proves nothing."""
-    found = lab.synced("x", parameter=lab.parameter(value="old"))
+    found = lab.settled("x", parameter=lab.parameter(value="old"))
     lab.parameter(value="new")
     lab.quiet()
     assert lab.secret("x") == {"key": "old"}
@@ -80,7 +79,7 @@ def test_without_an_annotation_a_new_value_stays_out(lab: Lab) -> None:
 
 
 def test_the_condition_does_not_move_when_the_sync_is_another_success(lab: Lab) -> None:
-    found = lab.synced("x", parameter=lab.parameter())
+    found = lab.settled("x", parameter=lab.parameter())
     assert ready(lab.force_sync("x")) == ready(found)
 
 
@@ -160,7 +159,7 @@ class TestNever:
 
     @pytest.mark.parametrize("spec", NEVER, ids=["zero", "periodic-zero", "created-once"])
     def test_it_syncs_the_first_time_and_then_no_more(self, lab: Lab, spec: dict[str, Any]) -> None:
-        found = lab.synced("x", parameter=lab.parameter(value="old"), **spec)
+        found = lab.settled("x", parameter=lab.parameter(value="old"), **spec)
         lab.parameter(value="new")
         annotated = lab.annotate("x")
         lab.quiet()
@@ -186,7 +185,7 @@ class TestNever:
         assert lab.secret("x") == {"key": "new"}
 
     def test_a_changed_spec_does_not_help_where_the_interval_is_zero(self, lab: Lab) -> None:
-        lab.synced("x", parameter=lab.parameter(value="old"), refreshInterval="0")
+        lab.settled("x", parameter=lab.parameter(value="old"), refreshInterval="0")
         other = lab.parameter("other", "new")
         lab.patch("x", {"spec": {"data": [{"secretKey": "key", "remoteRef": {"key": other}}]}})
         lab.quiet()

@@ -116,7 +116,8 @@ def test_a_store_is_ready_or_not_as_it_is_told(start: Start) -> None:
 
 
 def test_a_slow_operator_reads_later(start: Start) -> None:
-    lab = start(settings=EsoSettings(delay=0.2))
+    lab = start()
+    server_of(lab).configure_eso(delay=0.2)
     began = time.monotonic()
     lab.synced("x", parameter=lab.parameter())
     assert time.monotonic() - began >= 0.2

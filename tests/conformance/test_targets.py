@@ -51,7 +51,7 @@ class TestCreationPolicy:
         assert lab.secret("x") == {"key": "new"}
 
     def test_orphan_does_not_look_after_its_secret(self, lab: Lab) -> None:
-        lab.synced("x", parameter=lab.parameter(), target={"creationPolicy": "Orphan"})
+        lab.settled("x", parameter=lab.parameter(), target={"creationPolicy": "Orphan"})
         lab.cluster.request("DELETE", f"{lab.secrets}/x")
         lab.quiet()
         assert lab.refuse("GET", f"{lab.secrets}/x")[0] == 404
@@ -157,7 +157,7 @@ class TestDeletionPolicy:
 
 class TestImmutable:
     def test_a_new_value_stays_out_and_counts_as_synced(self, lab: Lab) -> None:
-        lab.synced("x", parameter=lab.parameter(value="old"), target={"immutable": True})
+        lab.settled("x", parameter=lab.parameter(value="old"), target={"immutable": True})
         assert lab.read(f"{lab.secrets}/x")["immutable"] is True
         lab.parameter(value="new")
         found = lab.force_sync("x")
@@ -168,7 +168,7 @@ class TestImmutable:
         assert annotations.get("force-sync") != found["metadata"]["annotations"]["force-sync"]
 
     def test_a_secret_that_somebody_made_immutable_is_an_error(self, lab: Lab) -> None:
-        lab.synced("x", parameter=lab.parameter(value="old"))
+        lab.settled("x", parameter=lab.parameter(value="old"))
         lab.cluster.request("PATCH", f"{lab.secrets}/x", {"immutable": True})
         lab.quiet()
         lab.parameter(value="new")

@@ -86,9 +86,8 @@ class World:
         self.log = MemoryLog()
         self.clock = JumpingClock()
 
-    def session(self, *, app_id: str = "4711", key: str = "", repository: str = REPOSITORY) -> AppSession:
-        credentials = AppCredentials(app_id, SecretValue(key or app_key()[0]))
-        return AppSession(credentials, repository, self.server.api_url, self.log, self.clock)
+    def session(self, **given: str) -> AppSession:
+        return app_session(self.server.api_url, self.log, self.clock, **given)
 
     def settings(self, *, ref: str = "", repository: str = REPOSITORY) -> GitHubSettings:
         return github_settings(api_url=self.server.api_url, ref=ref, repository=repository)
@@ -96,6 +95,19 @@ class World:
     @property
     def requests(self) -> list[str]:
         return [str(request) for request in self.server.requests]
+
+
+def app_session(
+    api_url: str,
+    log: MemoryLog,
+    clock: JumpingClock,
+    *,
+    app_id: str = "4711",
+    key: str = "",
+    repository: str = REPOSITORY,
+) -> AppSession:
+    """A session of the App with its own key, unless another is given."""
+    return AppSession(AppCredentials(app_id, SecretValue(key or app_key()[0])), repository, api_url, log, clock)
 
 
 def github_settings(**given: Any) -> GitHubSettings:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from github_world import World
+from github_world import JumpingClock, MemoryLog, World, app_session
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.http import HttpServer, Response
 from secret_action.errors import GitHubError, InputError, SecretSyncError
+from secret_action.github import failures
 from secret_action.github.answers import LONGEST_QUOTE, Answer, clean
-from secret_action.github.failures import Subject
 from secret_action.github.transport import certificates
 
 DATE = "Tue, 01 Jul 2025 12:00:00 GMT"
@@ -66,7 +66,7 @@ def test_an_answer_without_words_has_no_message(body: str) -> None:
     ],
 )
 def test_where_people_see_github(api_url: str, web_url: str) -> None:
-    assert Subject(api_url, "a/b").web_url == web_url
+    assert failures.Subject(api_url, "a/b").web_url == web_url
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,18 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-def unreachable(api_url: str, world: World) -> SecretSyncError:
-    world.server = type("Nowhere", (), {"api_url": api_url})()
+class Caller:
+    """What is left of a run that reaches nobody."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog()
+        self.clock = JumpingClock()
+
+
+def unreachable(api_url: str, world: Caller | World) -> SecretSyncError:
+    """What asking for a token there ends with."""
     with pytest.raises(SecretSyncError) as caught:
-        world.session().token()
+        app_session(api_url, world.log, world.clock).token()
     (problem,) = caught.value.problems
     assert problem.remedy
     assert "/repos/" not in problem.what + world.log.text
@@ -111,7 +119,7 @@ def free_port() -> int:
 
 
 def test_connection_refused() -> None:
-    world, port = World(), free_port()
+    world, port = Caller(), free_port()
     error = unreachable(f"http://127.0.0.1:{port}", world)
     assert isinstance(error, GitHubError)
     assert error.problems[0].what == f"127.0.0.1:{port} refuses the connection."
@@ -119,7 +127,7 @@ def test_connection_refused() -> None:
 
 
 def test_name_that_does_not_resolve() -> None:
-    error = unreachable("http://no-such-host.invalid", World())
+    error = unreachable("http://no-such-host.invalid", Caller())
     assert error.problems[0].what == "The name no-such-host.invalid cannot be resolved."
 
 
@@ -133,7 +141,7 @@ def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "github_client", impatient)
     monkeypatch.setattr("secret_action.github.patience.RETRIES", 0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        error = unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", World())
+        error = unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", Caller())
     assert "did not answer in time" in error.problems[0].what
 
 
@@ -146,12 +154,23 @@ def test_connection_that_is_dropped() -> None:
 
 
 def test_certificate_that_is_not_trusted_is_not_tried_again() -> None:
-    world = World()
+    world = Caller()
     with HttpServer(tls=True) as server:
         error = unreachable(server.url, world)
     assert "certificate is not trusted here (self-signed certificate)" in error.problems[0].what
     assert "REQUESTS_CA_BUNDLE or SSL_CERT_FILE" in error.problems[0].remedy
     assert world.clock.slept == []
+
+
+def test_a_server_that_does_not_speak_tls() -> None:
+    with HttpServer() as server:
+        error = unreachable(server.url.replace("http:", "https:"), Caller())
+    assert error.problems[0].what.startswith("The TLS connection to 127.0.0.1")
+
+
+def test_a_machine_that_cannot_even_send() -> None:
+    error = failures.unreachable(OSError(24, "Too many open files"), "https://user:secret@api.github.com/x?token=y")
+    assert error.problems[0].what == "No connection to api.github.com: Too many open files."
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
@@ -160,7 +179,7 @@ def test_certificate_of_ones_own_ca(variable: str, tmp_path: Path, monkeypatch: 
         assert server.ca_pem
         (tmp_path / "ca.pem").write_text(server.ca_pem)
         monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
-        error = unreachable(server.url, World())
+        error = unreachable(server.url, Caller())
         assert len(server.requests) == 2
     assert "not installed" in error.problems[0].what
 
@@ -168,7 +187,7 @@ def test_certificate_of_ones_own_ca(variable: str, tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_bundle_that_is_not_there(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "/no/such/bundle.pem")
-    world = World()
+    world = Caller()
     with HttpServer(tls=True) as server:
         error = unreachable(server.url, world)
     assert isinstance(error, InputError)
@@ -196,7 +215,7 @@ def refusing_proxy() -> Iterator[str]:
 
 def test_proxy_that_refuses(refusing_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@{refusing_proxy}")
-    world = World()
+    world = Caller()
     error = unreachable("https://github.example.com/api/v3", world)
     assert "github.example.com cannot be reached through the proxy" in error.problems[0].what
     assert "HTTPS_PROXY" in error.problems[0].remedy
@@ -206,7 +225,7 @@ def test_proxy_that_refuses(refusing_proxy: str, monkeypatch: pytest.MonkeyPatch
 
 def test_proxy_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
-    error = unreachable("https://github.example.com/api/v3", World())
+    error = unreachable("https://github.example.com/api/v3", Caller())
     assert "through the proxy" in error.problems[0].what
 
 
@@ -219,7 +238,7 @@ def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with Recording() as server:
         monkeypatch.setenv("HTTP_PROXY", server.url)
-        error = unreachable("http://github.example.com/api/v3", World())
+        error = unreachable("http://github.example.com/api/v3", Caller())
         assert len(server.requests) == 1
     assert "There is no GitHub App 4711" in error.problems[0].what
 
@@ -230,6 +249,6 @@ def test_redirect_to_another_protocol() -> None:
             return Response(301, {"Location": "https://github.example.com/api/v3"})
 
     with Redirecting() as server:
-        error = unreachable(server.url, World())
+        error = unreachable(server.url, Caller())
     assert "does not answer as GitHub's API does" in error.problems[0].what
     assert "GITHUB_API_URL" in error.problems[0].remedy

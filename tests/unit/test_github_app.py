@@ -241,3 +241,13 @@ def test_pygithub_speaks_with_the_token() -> None:
     world = World()
     with world.server:
         assert world.session().client().get_repo(REPOSITORY).default_branch == "main"
+
+
+def test_what_is_left_out_of_the_archive_is_named(tmp_path: Path) -> None:
+    world = World()
+    world.repository.refs["main"] = Commit({f"odd\n{number}": b"x" for number in range(7)} | {"ok": b"x"})
+    with world.server:
+        fetch(world.session(), world.settings(), tmp_path / "t", world.log)
+    assert world.log.text.count("Left out of the archive: odd ") == 5
+    assert "Left out of the archive: 2 more." in world.log.text
+    assert [path.name for path in (tmp_path / "t").iterdir()] == ["ok"]

@@ -137,6 +137,26 @@ def test_a_huge_file_is_left_out_and_named(tmp_path: Path) -> None:
     assert result.left_out[0].startswith("big: it is larger than")
 
 
+def test_a_link_to_an_endless_path_is_left_out(tmp_path: Path) -> None:
+    result = unpacked(tmp_path, entry(f"{TOP}/ok", b"x"), link(f"{TOP}/a", "b/" * 600))
+    assert result.left_out == ("a: the path it links to is too long",)
+
+
+def test_what_follows_the_end_is_refused(tmp_path: Path) -> None:
+    whole = gzip.decompress(archive(entry(f"{TOP}/a", b"x"))) + b"\0" * 200_000
+    with pytest.raises(GitHubError, match="goes on after its end"):
+        unpack(io.BytesIO(gzip.compress(whole)), tmp_path, Limits())
+
+
+def test_no_room_on_the_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(GitHubError, match="No space left on device"):
+        unpacked(tmp_path, entry(f"{TOP}/a", b"x"))
+
+
 @pytest.mark.parametrize("limits", [Limits(total=15), Limits(entries=1)])
 def test_too_much_is_refused(tmp_path: Path, limits: Limits) -> None:
     with pytest.raises(GitHubError, match="more than"):

@@ -69,6 +69,13 @@ def test_a_clock_that_is_off_says_by_how_much_and_which_way(tmp_path: Path, offs
     assert "NTP" in problem.remedy
 
 
+def test_a_wrong_key_is_the_key_also_where_the_clock_is_off(tmp_path: Path) -> None:
+    error, problem = failure(World(clock=lambda: time.time() + 100), tmp_path, key=other_key()[0])
+    assert isinstance(error, InputError)
+    assert "app-private-key is not a key" in problem.what
+    assert "s behind GitHub's" in problem.causes[-1]
+
+
 def test_not_installed_for_the_owner(tmp_path: Path) -> None:
     world = World()
     world.server.installations.clear()

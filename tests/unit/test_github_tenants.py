@@ -71,6 +71,15 @@ def test_a_head_that_tells_nothing_is_unknown(tmp_path: Path, head: str) -> None
     assert checkout(str(tmp_path), github_settings()).sha == ""
 
 
+def test_git_files_that_cannot_be_read_are_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    loose(tenants_folder(tmp_path) / ".git")
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    assert checkout(str(tmp_path), github_settings()).sha == ""
+
+
 def test_references_in_a_circle_are_unknown(tmp_path: Path) -> None:
     write(tenants_folder(tmp_path) / ".git/HEAD", "ref: refs/heads/a\n")
     write(tmp_path / ".git/refs/heads/a", "ref: refs/heads/b\n")

@@ -1,0 +1,1 @@
+"""Tests. Each one is a sentence about the product."""

@@ -1,0 +1,315 @@
+"""A Parameter Store in memory, with faults on order, and what else the store's tests share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
+
+from secret_action.model import Location, Parameter, Plan, PlannedParameter, Reference, SourcedValue
+from secret_action.settings import AwsSettings
+from secret_action.store import Metadata, WriteOutcome, look_up, make_plan, read, write
+from secret_action.values import SecretValue
+
+REGION = "eu-west-1"
+FOLDER = "/zerotouch/prod/my-service"
+SETTINGS = AwsSettings(region=REGION, role="", kms_key_id="", oidc=None, session_name="secret-sync")
+WHERE = Location("tenants/my-service/base/app.yaml", 7)
+
+Fault = Callable[[str, dict[str, Any]], Exception | None]
+"""Given an operation and its arguments, the error that it ends with, or None."""
+
+
+def aws_error(code: str, message: str = "", status: int = 400, operation: str = "PutParameter") -> ClientError:
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "a1b2"},
+        },  # type: ignore[typeddict-item]
+        operation,
+    )
+
+
+def throttled() -> ClientError:
+    return aws_error("ThrottlingException", "Rate exceeded")
+
+
+def reset() -> Exception:
+    return ConnectionClosedError(endpoint_url=f"https://ssm.{REGION}.amazonaws.com/")
+
+
+def unreachable() -> Exception:
+    return EndpointConnectionError(endpoint_url=f"https://ssm.{REGION}.amazonaws.com/", error=OSError("no route"))
+
+
+def denied(action: str, path: str) -> ClientError:
+    arn = f"arn:aws:ssm:{REGION}:123456789012:parameter{path}"
+    caller = "arn:aws:sts::123456789012:assumed-role/release/secret-sync"
+    return aws_error(
+        "AccessDeniedException",
+        f"User: {caller} is not authorized to perform: {action} on resource: {arn} "
+        f"because no identity-based policy allows the {action} action",
+    )
+
+
+def secret(name: str) -> str:
+    """A value that no message contains by chance."""
+    return f"v4lue-of-{name}"
+
+
+def at(key: str) -> str:
+    return f"{FOLDER}/{key}"
+
+
+@dataclass
+class Row:
+    value: str
+    type: str = "SecureString"
+    version: int = 1
+    key_id: str = "alias/aws/ssm"
+    tier: str = "Standard"
+    description: str = ""
+    allowed_pattern: str = ""
+    history: dict[int, str] = field(default_factory=dict)
+
+
+class FakeSsm:
+    """Both clients of a session. `faults` are asked before an operation acts, `lost` after it."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.faults: list[Fault] = []
+        self.lost: list[Fault] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.lock = threading.RLock()
+
+    def put(self, path: str, value: str, **more: Any) -> None:
+        """As somebody else would: past faults and records."""
+        with self.lock:
+            old = self.rows.get(path)
+            version = old.version + 1 if old else 1
+            history = {**(old.history if old else {}), version: value}
+            self.rows[path] = Row(value, version=version, history=history, **more)
+
+    def values(self) -> dict[str, str]:
+        return {path: row.value for path, row in self.rows.items()}
+
+    def writes(self) -> list[str]:
+        return [arguments["Name"] for operation, arguments in self.calls if operation == "PutParameter"]
+
+    def _act(self, operation: str, arguments: dict[str, Any], work: Callable[[], Any]) -> Any:
+        with self.lock:
+            self.calls.append((operation, arguments))
+            faults = [fault(operation, arguments) for fault in self.faults]
+        for error in faults:
+            if error is not None:
+                raise error
+        with self.lock:
+            answer = work()
+            lost = [fault(operation, arguments) for fault in self.lost]
+        for error in lost:
+            if error is not None:
+                raise error
+        return answer
+
+    def put_parameter(self, **arguments: Any) -> dict[str, Any]:
+        return self._act("PutParameter", arguments, lambda: self._put(**arguments))
+
+    def _put(
+        self,
+        *,
+        Name: str,
+        Value: str,
+        Type: str,
+        Overwrite: bool,
+        KeyId: str = "alias/aws/ssm",
+        Tier: str = "",
+        Description: str = "",
+        AllowedPattern: str = "",
+    ) -> dict[str, Any]:
+        old = self.rows.get(Name)
+        if old and not Overwrite:
+            raise aws_error("ParameterAlreadyExists")
+        if old and old.tier == "Advanced" and Tier == "Standard":
+            raise aws_error("ValidationException", "You can't downgrade a parameter from the advanced-parameter tier")
+        self.put(
+            Name,
+            Value,
+            type=Type,
+            key_id=KeyId if Type == "SecureString" else "",
+            tier=Tier or (old.tier if old else "Standard"),
+            description=Description,
+            allowed_pattern=AllowedPattern,
+        )
+        return {"Version": self.rows[Name].version}
+
+    def get_parameters(self, **arguments: Any) -> dict[str, Any]:
+        return self._act("GetParameters", arguments, lambda: self._get(**arguments))
+
+    def _get(self, *, Names: list[str], WithDecryption: bool) -> dict[str, Any]:
+        assert len(Names) <= 10
+        found = [name for name in sorted(Names) if name in self.rows]
+        return {
+            "Parameters": [
+                {
+                    "Name": name,
+                    "ARN": f"arn:aws:ssm:{REGION}:123456789012:parameter{name}",
+                    "Type": self.rows[name].type,
+                    "Value": self.rows[name].value if WithDecryption else "AQICAH…",
+                    "Version": self.rows[name].version,
+                    "LastModifiedDate": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+                }
+                for name in found
+            ],
+            "InvalidParameters": [name for name in Names if name not in found],
+        }
+
+    def get_paginator(self, operation: str) -> FakeSsm:
+        assert operation == "describe_parameters"
+        return self
+
+    def paginate(self, **arguments: Any) -> Iterator[dict[str, Any]]:
+        [names] = [each["Values"] for each in arguments["ParameterFilters"]]
+        assert len(names) <= 50
+        rows = self._act("DescribeParameters", {"Names": names}, lambda: [n for n in names if n in self.rows])
+        yield {"Parameters": []}
+        yield {"Parameters": [self._described(name) for name in rows]}
+
+    def _described(self, name: str) -> dict[str, Any]:
+        row = self.rows[name]
+        facts = {
+            "KeyId": row.key_id,
+            "Tier": row.tier,
+            "Description": row.description,
+            "AllowedPattern": row.allowed_pattern,
+        }
+        return {"Name": name, **{key: fact for key, fact in facts.items() if fact}}
+
+    def delete_parameters(self, **arguments: Any) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            names = arguments["Names"]
+            assert len(names) <= 10
+            return {"DeletedParameters": [name for name in names if self.rows.pop(name, None)]}
+
+        return self._act("DeleteParameters", arguments, work)
+
+
+class FakeSession:
+    """In place of an AwsSession."""
+
+    def __init__(self, ssm: Any, region: str = REGION) -> None:
+        self.ssm_reader = self.ssm_writer = ssm
+        self.region = region
+
+
+class FakeClock:
+    """Time that passes only while somebody sleeps; `tick` seconds also pass at each look at it."""
+
+    def __init__(self, tick: float = 0.0) -> None:
+        self._now = 1000.0
+        self._tick = tick
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        with self._lock:
+            self._now += self._tick
+            return self._now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self._now += seconds
+
+
+class FakeLog:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.masked: list[str] = []
+
+    def stage(self, title: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def progress(self, text: str) -> None:
+        self.lines.append(text)
+
+    def mask(self, text: str) -> None:
+        self.masked.append(text)
+
+
+def parameter(key: str, *, path: str = "", owned: bool = True, **more: Any) -> Parameter:
+    path = path or at(key)
+    references = more.pop("references", (Reference(path, WHERE, "app", key.upper()),))
+    return Parameter(path=path, key=key, owned=owned, references=references, **more)
+
+
+def given(text: str, source: str = "PROD_X") -> SourcedValue:
+    return SourcedValue(SecretValue(text), source)
+
+
+class World:
+    """A store, and a run against it."""
+
+    def __init__(self) -> None:
+        self.ssm = FakeSsm()
+        self.session: Any = FakeSession(self.ssm)
+        self.clock = FakeClock()
+        self.log = FakeLog()
+        self.settings = SETTINGS
+
+    def plan(self, parameters: Sequence[Parameter], values: dict[str, str]) -> Plan:
+        """values: by path."""
+        owned = [each.path for each in parameters if each.owned]
+        foreign = [each.path for each in parameters if not each.owned]
+        reading = read(self.session, owned, foreign, self.log)
+        return make_plan(parameters, {path: given(text) for path, text in values.items()}, reading)
+
+    def plan_keys(self, values: dict[str, str], **more: Any) -> Plan:
+        """values: by key."""
+        parameters = [parameter(key, **more) for key in values]
+        return self.plan(parameters, {at(key): text for key, text in values.items()})
+
+    def write(self, plan: Plan, metadata: Metadata | None = None) -> WriteOutcome:
+        known = look_up(self.session, plan) if metadata is None else metadata
+        return write(self.session, plan, self.settings, self.log, self.clock, metadata=known)
+
+    def push(self, values: dict[str, str], **more: Any) -> WriteOutcome:
+        return self.write(self.plan_keys(values, **more))
+
+
+def failing(operation: str, error: Callable[[], Exception], *, path: str = "", times: int | None = None) -> Fault:
+    """A fault for an operation (about one path), so many times or always."""
+    left = [times]
+
+    def fault(called: str, arguments: dict[str, Any]) -> Exception | None:
+        names = arguments.get("Names") or [arguments.get("Name")]
+        if called != operation or (path and path not in names) or left[0] == 0:
+            return None
+        if left[0] is not None:
+            left[0] -= 1
+        return error()
+
+    return fault
+
+
+def states(outcome: WriteOutcome) -> dict[str, str]:
+    return {result.path.rpartition("/")[2]: str(result.state) for result in outcome.results}
+
+
+def texts(outcome: WriteOutcome, log: FakeLog) -> str:
+    """All that a reader could see of an outcome."""
+    results = [f"{result.path} {result.detail} {result.command}" for result in outcome.results]
+    problems = [" ".join((each.what, each.remedy, *each.causes)) for each in outcome.problems]
+    return "\n".join([*results, *problems, *log.lines, repr(outcome)])
+
+
+def entries(plan: Plan) -> dict[str, PlannedParameter]:
+    return {entry.parameter.key: entry for entry in plan.entries}

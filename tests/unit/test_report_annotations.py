@@ -1,0 +1,104 @@
+"""Annotations: most severe first, within GitHub's limits, at a line only where GitHub can show it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import report_samples as samples
+
+from secret_action.model import Annotation, Location, Problem, Severity, Tenants
+from secret_action.report.annotations import LEVEL_LIMIT, MESSAGE_LIMIT, annotate
+
+
+def in_workspace(root: str = "/github/workspace") -> Tenants:
+    return replace(samples.TENANTS, root=root, in_workspace=True)
+
+
+def test_errors_come_before_warnings_and_problems_before_findings() -> None:
+    report = replace(
+        samples.missing(),
+        findings=(samples.finding(0, Severity.WARNING), samples.finding(1)),
+        unused_sources=("PROD_OLD",),
+        warnings=("careful",),
+    )
+    assert [(one.level, one.title) for one in annotate(report)] == [
+        (Severity.ERROR, "my-service in prod"),
+        (Severity.ERROR, "my-service in prod"),
+        (Severity.ERROR, "placeholder-left"),
+        (Severity.WARNING, "never-refreshes"),
+        (Severity.WARNING, "my-service in prod"),
+        (Severity.NOTICE, "my-service in prod"),
+    ]
+
+
+def test_a_finding_points_at_its_line_when_the_manifest_is_in_the_workspace() -> None:
+    report = replace(samples.validating(), findings=(samples.finding(5),), tenants=in_workspace())
+    assert annotate(report, "/github/workspace") == [
+        Annotation(
+            Severity.ERROR,
+            "The key `/zerotouch/_ENV_/my-service/database_url` still names `_ENV_`.\n"
+            "Patch it in the overlay: `/zerotouch/prod/my-service/database_url`.",
+            "placeholder-left",
+            "tenants/my-service/overlays/prod/patches/secrets.yaml",
+            15,
+        )
+    ]
+
+
+def test_the_file_is_relative_to_the_workspace_wherever_the_checkout_lies_in_it() -> None:
+    report = replace(samples.validating(), tenants=in_workspace("/github/workspace/tenants-repo"))
+    files = {one.file for one in annotate(report, "/github/workspace")}
+    assert files == {"tenants-repo/tenants/my-service/overlays/prod/patches/secrets.yaml"}
+
+
+def test_elsewhere_the_place_is_in_the_text() -> None:
+    report = replace(samples.missing(), findings=(samples.finding(),))
+    for one in annotate(report, "/github/workspace"):
+        assert not one.file
+        assert one.line is None
+        assert "In tenants/my-service/overlays/prod/patches/secrets.yaml:1" in one.message
+
+
+def test_more_than_github_takes_end_with_how_many_more_there_are() -> None:
+    report = replace(
+        samples.validating(),
+        findings=tuple(
+            samples.finding(number, level) for number in range(25) for level in (Severity.ERROR, Severity.WARNING)
+        ),
+        notices=tuple(str(number) for number in range(LEVEL_LIMIT)),
+    )
+    found = annotate(report)
+    assert Counter(one.level for one in found) == dict.fromkeys(Severity, LEVEL_LIMIT)
+    assert found[9].message == "16 more errors in the job summary."
+    assert found[19].message == "16 more warnings in the job summary."
+    assert found[29].message == "9"
+
+
+def test_a_message_is_no_longer_than_github_shows() -> None:
+    report = replace(samples.missing(), problems=(Problem("x" * 10_000, where=Location("a", 1)),))
+    (only,) = annotate(report)
+    assert len(only.message) == MESSAGE_LIMIT
+    assert only.message.endswith("…")
+
+
+def test_what_could_not_be_undone_is_an_error_with_its_command() -> None:
+    message = annotate(samples.undone())[1].message
+    assert "`/zerotouch/prod/my-service/database_password` was written and could not be undone." in message
+    assert "aws ssm delete-parameter --name" in message
+
+
+def test_externalsecrets_that_failed_alike_make_one_annotation_that_names_them() -> None:
+    (only,) = annotate(samples.store_not_ready())
+    assert "my-service/my-service-db, my-service/my-service-llm" in only.message
+    assert "ESO cannot assume its role" in only.message
+
+
+def test_no_given_value_is_a_warning() -> None:
+    (only,) = annotate(samples.nothing_given())
+    assert only.level is Severity.WARNING
+    assert only.message.startswith("No owned key was given a value")
+
+
+def test_a_good_release_says_nothing() -> None:
+    assert annotate(samples.first_release()) == []
