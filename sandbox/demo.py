@@ -21,7 +21,9 @@ _BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() e
 def main() -> int:
     """Plays the four scenes. Returns 0 where each ended as it should."""
     began = time.monotonic()
-    print("Starting GitHub, AWS, the runner's OIDC endpoint and a cluster with External Secrets Operator on 127.0.0.1 …")
+    print(
+        "Starting GitHub, AWS, the runner's OIDC endpoint and a cluster with External Secrets Operator on 127.0.0.1 …"
+    )
     with tempfile.TemporaryDirectory(prefix="secret-sync-demo-") as folder, World(Path(folder)) as world:
         world.deploy()
         scenes = [
@@ -49,9 +51,7 @@ _ROTATED = "sk-sandbox-rotated-77aa88bb99cc00dd11ee22ff33aa44bb"
 
 
 def _broken_store(world: World) -> tuple[str, RunResult, int]:
-    world.cluster.set_store_ready(
-        "aws-parameter-store", False, "InvalidProviderConfig", "unable to create client"
-    )
+    world.cluster.set_store_ready("aws-parameter-store", False, "InvalidProviderConfig", "unable to create client")
     values = VALUES | {"OPENAI_API_KEY": _ROTATED, "DATABASE_URL": "postgres://app:n3w-pa55-4411@db.internal:5432/app"}
     return _scene(world, "4 · The operator's store is not ready: a failure, and why", values, 1, timeout="8")
 

@@ -189,9 +189,7 @@ class HttpServer:
         with self._changed:
             self._recorded = []
 
-    def wait_for(
-        self, matches: Callable[[Request], bool], *, count: int = 1, timeout: float = 10.0
-    ) -> Request:
+    def wait_for(self, matches: Callable[[Request], bool], *, count: int = 1, timeout: float = 10.0) -> Request:
         """Waits until `count` requests that match have arrived, answered or not; returns the last of them.
 
         Raises TimeoutError after `timeout` seconds.
@@ -260,9 +258,7 @@ class HttpServer:
             self._changed.notify_all()
 
 
-def _fault_response(
-    status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any] | None
-) -> Response:
+def _fault_response(status: int, headers: Mapping[str, str], body: bytes | str | Mapping[str, Any] | None) -> Response:
     if isinstance(body, Mapping):
         return json_response(body, status, headers)
     return Response(status, headers, body.encode() if isinstance(body, str) else body or b"")

@@ -268,8 +268,9 @@ class Store:
     def _keep(self, kind: Kind, old: Object | None, new: Object | None) -> Object:
         """Put `new` in the place of `old`, with the next version, and tell whoever watches."""
         self._version += 1
-        shown = clone(new or old)
-        assert shown is not None
+        source = new or old
+        assert source is not None
+        shown = clone(source)
         shown["metadata"]["resourceVersion"] = str(self._version)
         held = self._objects.setdefault(kind, {})
         if new is None:

@@ -110,9 +110,7 @@ class World:
         """What a GitOps tool does: renders the overlay and applies its ExternalSecrets. Returns them."""
         assert isinstance(self._tenants, Path)
         folder = self._tenants / "tenants" / service / "overlays" / environment
-        resources = [
-            resource for resource in render(find_kustomize(), folder) if resource["kind"] == "ExternalSecret"
-        ]
+        resources = [resource for resource in render(find_kustomize(), folder) if resource["kind"] == "ExternalSecret"]
         for resource in resources:
             resource["metadata"].pop("annotations", None)
             self.cluster.apply(resource)

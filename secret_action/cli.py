@@ -11,12 +11,13 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from secret_action import __version__, contract
 from secret_action.cancellation import Cancellation
-from secret_action.errors import SecretSyncError, not_built
+from secret_action.errors import CancelledError, InputError, SecretSyncError, not_built
 from secret_action.github.runner import Runner
 from secret_action.masking import Redactor
 from secret_action.model import Problem, RunReport
@@ -85,7 +86,7 @@ def _run(
     mode = arguments.mode or environ.get("INPUT_MODE", "").strip() or "release"
     try:
         if arguments.format == "sarif":
-            raise SecretSyncError(not_built("`--format sarif`"))
+            raise InputError(not_built("`--format sarif`"))
         inputs = _inputs(arguments, environ, sys.stdin)
         settings = parse(inputs, environ, tuple(arguments.paths))
         redactor.allow(_public_words(settings))
@@ -102,9 +103,12 @@ def _run(
 
 
 def _failed(report: RunReport, error: SecretSyncError) -> RunReport:
-    from dataclasses import replace
-
-    return replace(report, problems=(*report.problems, *error.problems), exit_code=error.exit_code)
+    return replace(
+        report,
+        problems=(*report.problems, *error.problems),
+        exit_code=error.exit_code,
+        cancelled=isinstance(error, CancelledError),
+    )
 
 
 def _inputs(arguments: argparse.Namespace, environ: Mapping[str, str], stdin: TextIO) -> dict[str, str]:
@@ -130,8 +134,6 @@ def _inputs(arguments: argparse.Namespace, environ: Mapping[str, str], stdin: Te
     if arguments.paths and inputs["mode"] != "validate":
         problems.append(Problem("Only validate takes paths.", "Leave them out, or write: secret-sync validate PATH…"))
     if problems:
-        from secret_action.errors import InputError
-
         raise InputError(*problems)
     return inputs
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from secret_action import __version__, tenancy
 from secret_action.background import Background
-from secret_action.errors import ClusterError, InputError, ManifestError, SecretSyncError, StoreError
+from secret_action.errors import CancelledError, ClusterError, InputError, ManifestError, SecretSyncError, StoreError
 from secret_action.github.oidc import fetch_token
 from secret_action.manifest.layout import list_services
 from secret_action.manifest.read import Judged, Scope, read_tenant
@@ -64,7 +64,11 @@ class Run:
                 self._stages(Path(folder))
         except SecretSyncError as error:
             # With what the stage itself reported already: a write that failed and was undone, then a signal.
-            self._note(problems=(*self.report.problems, *error.problems), exit_code=error.exit_code)
+            self._note(
+                problems=(*self.report.problems, *error.problems),
+                exit_code=error.exit_code,
+                cancelled=self.report.cancelled or isinstance(error, CancelledError),
+            )
         finally:
             self._close()
         self._note(seconds=self._clock.now() - self._began)
@@ -189,9 +193,9 @@ class Run:
             if not settings.mode.reads_cloud:
                 return resolved
             if owned and not resolved.given:
-                self._warn(
-                    "No owned key was given a value: nothing can be created or updated. "
-                    f"Looked for names such as {resolved.names[owned[0].path][0]}."
+                self._log.line(
+                    "warning: no owned key was given a value; looked for names such as "
+                    f"{resolved.names[owned[0].path][0]}"
                 )
             return resolved
 
@@ -226,7 +230,7 @@ class Run:
             outcome = store.write(
                 aws, planned.plan, self._settings.aws, self._log, self._clock, metadata=planned.metadata
             )
-            self._note(writes=outcome.results)
+            self._note(writes=outcome.results, cancelled=outcome.cancelled is not None)
             if outcome.problems:
                 raise StoreError(*outcome.problems)
 

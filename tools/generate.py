@@ -1,7 +1,7 @@
 """Writes what follows from the contract: `action.yml`, the tables and the help text in README.md.
 
-    python tools/generate.py            writes the files
-    python tools/generate.py --check    says which of them differ, and exits with 1
+python tools/generate.py            writes the files
+python tools/generate.py --check    says which of them differ, and exits with 1
 """
 
 from __future__ import annotations
@@ -51,8 +51,16 @@ def tables() -> dict[str, str]:
         if definition.variable:
             default = f"`{definition.variable}`"
         inputs.append(f"| `{definition.name}` | {default} | {definition.meaning} |")
-    outputs = ["| output | meaning |", "|---|---|", *(f"| `{each.name}` | {each.meaning} |" for each in contract.OUTPUTS)]
-    codes = ["| exit code | meaning |", "|---|---|", *(f"| `{code}` | {text} |" for code, text in contract.EXIT_CODES.items())]
+    outputs = [
+        "| output | meaning |",
+        "|---|---|",
+        *(f"| `{each.name}` | {each.meaning} |" for each in contract.OUTPUTS),
+    ]
+    codes = [
+        "| exit code | meaning |",
+        "|---|---|",
+        *(f"| `{code}` | {text} |" for code, text in contract.EXIT_CODES.items()),
+    ]
     return {"inputs": "\n".join(inputs), "outputs": "\n".join(outputs), "exit codes": "\n".join(codes)}
 
 

@@ -65,8 +65,7 @@ PROGRAMS = (
         # providers and their SDKs are most of the build, and change nothing in the controllers.
         rewritten={
             "pkg/provider/register/register.go": (
-                "package register\n\n"
-                'import _ "github.com/external-secrets/external-secrets/pkg/provider/aws"\n'
+                'package register\n\nimport _ "github.com/external-secrets/external-secrets/pkg/provider/aws"\n'
             ),
             "pkg/generator/register/register.go": "package register\n",
         },

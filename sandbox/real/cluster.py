@@ -135,9 +135,7 @@ class RealCluster:
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {"name": "real", "cluster": {"server": self.url, "certificate-authority-data": authority}}
-            ],
+            "clusters": [{"name": "real", "cluster": {"server": self.url, "certificate-authority-data": authority}}],
             "users": [{"name": "user", "user": {"token": token or self.admin_token}}],
             "contexts": [{"name": "real", "context": {"cluster": "real", "user": "user"}}],
             "current-context": "real",

@@ -46,6 +46,11 @@ _DIFFERS_REMEDY = (
     "Compare the store's region and role with those of this run, and look at `kubectl get secret {0} "
     "--show-managed-fields -o jsonpath='{{.metadata.managedFields[*].manager}}'`."
 )
+_UNMARKED_CAUSE = f"Something in the cluster removes the annotation `{ANNOTATION}` before ESO can read it."
+_UNMARKED_REMEDY = (
+    f"Let the GitOps tool or admission policy leave the annotation `{ANNOTATION}` alone (Argo CD: `ignoreDifferences` "
+    f"with the JSON pointer /metadata/annotations/{ANNOTATION})."
+)
 _LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may be 7 minutes away
 
 
@@ -180,24 +185,29 @@ class Awaited:
         if self._events is None:
             self._events = events
         elif failed_attempts(self._events, events):
-            self.failed = self.answered = True
+            self._has_failed()
 
     def tick(self, now: float) -> None:
         """Time has passed: what has waited long enough is tried again."""
-        if self.phase is Phase.COMPARING and self._retry and now - self._last_at >= self._pause:
-            self._retry = False
-            self.outside.read_hash(self.target.key, self._secret_name)
-        if self.phase is not Phase.PROVING or now - self._last_at < self._pause:
-            return
+        waited = now - self._last_at
+        soon = waited >= self.terms.pause / 5
         if self._retry:
-            self._retry = False
-            self._annotate(again=False)
-            return
-        already_failing = ready(self._patched)[0] == "False"
-        if already_failing and not self.failed:
-            self.outside.read_events(self.target.key, uid_of(self._patched))
-        if self.failed or already_failing or self.content_differs or self._unmarked:
-            self._annotate(again=True)
+            if soon:
+                self._retry = False
+                if self.phase is Phase.COMPARING:
+                    self._compare()
+                else:
+                    self._annotate(again=False)
+        elif self.phase is Phase.PROVING:
+            already_failing = ready(self._patched)[0] == "False"
+            if soon and self._unmarked:
+                self._annotate(again=True)
+            elif waited >= self._pause and (self.failed or already_failing or self.content_differs):
+                if already_failing and not self.failed:
+                    self.outside.read_events(self.target.key, uid_of(self._patched))
+                if self.rounds >= 2:
+                    self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+                self._annotate(again=True)
 
     def give_up(self, trouble: SecretSyncError | None) -> None:
         """The timeout has passed, or there is nothing left to hope for. trouble: what ails the watch, if anything."""
@@ -215,6 +225,8 @@ class Awaited:
             self._finish(state, detail, diagnosis=diagnosis or Diagnosis(detail, _DEPLOY_REMEDY))
         else:
             state = RefreshState.FAILED if self.failed else RefreshState.NOT_PROVEN
+            if self._patched and self._unmarked and not self.failed:
+                diagnosis = diagnosis or Diagnosis(_UNMARKED_CAUSE, _UNMARKED_REMEDY)
             self._finish(state, detail, diagnosis=diagnosis)
 
     # What follows from it
@@ -256,7 +268,6 @@ class Awaited:
 
     def _annotate(self, *, again: bool) -> None:
         self.rounds = max(1, self.rounds + again)
-        self._pause = min(self.terms.pause * 2 ** max(0, self.rounds - 2), _LONGEST_PAUSE)
         self.phase = Phase.ANNOTATING
         self.outside.annotate(self.target.key, self.token)
 
@@ -276,13 +287,16 @@ class Awaited:
                 self._start_over("It was deleted meanwhile.")
                 self._look(now)
             case Outcome.FAILED | Outcome.SYNCED_THEN_FAILED | Outcome.SYNCED_WITHOUT_DATA:
-                self.failed = self.answered = True
-                said = clean(ready(self.live or {})[2]) or "it does not say why"
-                self.words = verdict.words or f"ESO tried, and failed: {said}."
+                self._has_failed(verdict.words)
             case Outcome.UNMARKED:
                 self.words = verdict.words
             case Outcome.WAITING:
                 pass
+
+    def _has_failed(self, words: str = "") -> None:
+        self.failed = self.answered = True
+        said = clean(ready(self.live or self._patched)[2]) or "it does not say why"
+        self.words = words or f"ESO tried, and failed: {said}."
 
     @property
     def _unmarked(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.causes import CAUSES
+from secret_action.cluster.causes import CAUSES, Cause
 from secret_action.cluster.evidence import Evidence, Gatherer, ParameterExists
 from secret_action.cluster.live import Object
 from secret_action.cluster.paths import Resource
@@ -28,7 +28,7 @@ def diagnosis(evidence: Evidence) -> Diagnosis:
         groups = cause.match(evidence)
         if groups is not None:
             words = _words(evidence, groups)
-            return Diagnosis(cause.cause.format(**words), cause.remedy.format(**words), _observed(evidence))
+            return Diagnosis(cause.cause.format(**words), cause.remedy.format(**words), _observed(evidence, cause))
     raise AssertionError("the table's last line fits everything")
 
 
@@ -50,8 +50,9 @@ def _words(evidence: Evidence, groups: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _observed(evidence: Evidence) -> tuple[str, ...]:
-    """What was seen, each with where it comes from."""
+def _observed(evidence: Evidence, cause: Cause) -> tuple[str, ...]:
+    """What was seen, each with where it comes from. That a parameter is there tells only where that is in doubt."""
+    in_doubt = cause.id.startswith("parameter")
     states = {True: "exists", False: "does not exist"}
     return (
         *(f"Event: {text}" for text in evidence.events),
@@ -59,5 +60,9 @@ def _observed(evidence: Evidence) -> tuple[str, ...]:
         *([f"{evidence.store}: {evidence.store_condition}"] if evidence.store_condition else []),
         *(f"Event of {evidence.store}: {text}" for text in evidence.store_events),
         *(f"ESO's log: {text}" for text in evidence.log),
-        *(f"Parameter {path} {states[there]}, as this run sees it" for path, there in evidence.parameters.items()),
+        *(
+            f"Parameter {path} {states[there]}, as this run sees it"
+            for path, there in evidence.parameters.items()
+            if in_doubt or not there
+        ),
     )

@@ -74,9 +74,7 @@ class Runner:
         for annotation in annotations:
             properties = {"title": annotation.title, "file": annotation.file, "line": annotation.line}
             shown = ",".join(
-                f"{name}={_property(self._redactor.redact(str(value)))}"
-                for name, value in properties.items()
-                if value
+                f"{name}={_property(self._redactor.redact(str(value)))}" for name, value in properties.items() if value
             )
             message = _data(self._redactor.redact(annotation.message))
             self._print(f"::{annotation.level}{' ' + shown if shown else ''}::{message}")

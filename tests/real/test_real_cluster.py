@@ -82,9 +82,7 @@ def test_a_user_has_the_rights_that_were_given_and_no_other(real_cluster: RealCl
     assert real_cluster.request("GET", path, token=token)[0] == 200
 
 
-def test_a_restarted_api_server_keeps_its_address_and_eso_goes_on(
-    real_cluster: RealCluster, ssm: SSMClient
-) -> None:
+def test_a_restarted_api_server_keeps_its_address_and_eso_goes_on(real_cluster: RealCluster, ssm: SSMClient) -> None:
     """An outage of the API server is survived by clients that hold a kubeconfig from before."""
     url, ca_pem = real_cluster.url, real_cluster.ca_pem
     real_cluster.restart_apiserver()
@@ -108,9 +106,7 @@ def test_nothing_syncs_while_eso_is_stopped(real_cluster: RealCluster, ssm: SSMC
 def test_an_unknown_kind_is_refused_by_name(real_cluster: RealCluster) -> None:
     """A typing error in a test's object says what is wrong."""
     with pytest.raises(ClusterError, match=r"serves no ExternalSecrt of external-secrets\.io/v1"):
-        real_cluster.apply(
-            {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecrt", "metadata": {"name": "x"}}
-        )
+        real_cluster.apply({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecrt", "metadata": {"name": "x"}})
 
 
 def synced_resource_version(metadata: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from github_world import app_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secret_action.github.key import parse_private_key
+from secret_action.private_key import parse_private_key
 
 
 def private_pem(key, form=serialization.PrivateFormat.PKCS8, encryption=None) -> str:
