@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from secret_action import contract
 from secret_action.contract import Mode
 from secret_action.errors import InputError, not_built
-from secret_action.private_key import parse_private_key
 from secret_action.model import Problem
 from secret_action.naming import ENVIRONMENT_PATTERN, ParameterPath, is_reserved_source, source_prefixes
+from secret_action.private_key import parse_private_key
 from secret_action.selector import Selector, parse_selector
 from secret_action.values import SecretValue
 

@@ -1,6 +1,6 @@
 """Sees to it that there is a kustomize: the one on the PATH, else the pinned release, else built from its Go module.
 
-    python tools/kustomize.py FOLDER      prints the folder that has it, empty where the PATH has one; exit code 1 if none
+    python tools/kustomize.py FOLDER      prints the folder that has it; exit code 1 where there is none
 
 FOLDER: where to put it. Standard library only: it runs before anything is installed.
 """

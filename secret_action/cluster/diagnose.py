@@ -54,15 +54,12 @@ def _observed(evidence: Evidence, cause: Cause) -> tuple[str, ...]:
     """What was seen, each with where it comes from. That a parameter is there tells only where that is in doubt."""
     in_doubt = cause.id.startswith("parameter")
     states = {True: "exists", False: "does not exist"}
+    parameters = {path: there for path, there in evidence.parameters.items() if in_doubt or not there}
     return (
         *(f"Event: {text}" for text in evidence.events),
         *([f"Condition: {evidence.condition}"] if evidence.condition else []),
         *([f"{evidence.store}: {evidence.store_condition}"] if evidence.store_condition else []),
         *(f"Event of {evidence.store}: {text}" for text in evidence.store_events),
         *(f"ESO's log: {text}" for text in evidence.log),
-        *(
-            f"Parameter {path} {states[there]}, as this run sees it"
-            for path, there in evidence.parameters.items()
-            if in_doubt or not there
-        ),
+        *(f"Parameter {path} {states[there]}, as this run sees it" for path, there in parameters.items()),
     )

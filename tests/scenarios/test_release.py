@@ -21,7 +21,7 @@ def test_a_first_release_creates_everything_and_proves_it(world):
         "refreshed": "5",
         "restarted": "0",
         "failed": "0",
-        "tenants-sha": world.github.repositories["zerotouch/zerotouch-tenants"].refs["main"].sha,
+        "tenants-sha": world.github.repositories[0].refs["main"].sha,
         "report": result.outputs["report"],
     }
     assert {name for name, found in world.aws.parameters().items() if found["type"] == "SecureString"} == OWNED
