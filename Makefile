@@ -43,7 +43,7 @@ test-real: real-cluster kustomize
 	$(PYTHON) -m pytest -m real
 
 bench: kustomize
-	$(PYTHON) bench/overhead.py
+	$(PYTHON) -m bench.overhead
 
 generate: $(READY)
 	$(PYTHON) -m tools.generate

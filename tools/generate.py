@@ -1,4 +1,4 @@
-"""Writes what follows from the contract: `action.yml`, the tables and the help text in README.md.
+"""Writes what follows from the code: `action.yml`, the tables in README.md, the command line's page, the rules' page.
 
 python tools/generate.py            writes the files
 python tools/generate.py --check    says which of them differ, and exits with 1
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from secret_action import contract
 from secret_action.cli import parser
+from secret_action.manifest.rules import all_rules
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -85,12 +86,30 @@ def help_text() -> str:
     return parser().format_help()
 
 
+def rules_page() -> str:
+    """The page of the rules: one section each, whose anchor its findings link to."""
+    parts = [
+        "# Rules",
+        "What `secret-sync validate` looks for, and what stops a release before anything is read from AWS. Each is one "
+        "file in `secret_action/manifest/rules/`, from which this page is generated.",
+    ]
+    for rule in all_rules():
+        parts += [
+            f"## {rule.id}",
+            f"**{rule.severity}** · {rule.finds}",
+            rule.why,
+            f"Breaks it:\n\n```yaml\n{rule.example.strip()}\n```",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
 def generated() -> dict[Path, str]:
     """All generated files with the text that they should have."""
     readme_path = ROOT / "README.md"
     return {
         ROOT / "action.yml": action_yml(),
         readme_path: readme(readme_path.read_text(encoding="utf-8")),
+        ROOT / "docs" / "rules.md": rules_page(),
         ROOT / "docs" / "command-line.md": "# Command line\n\n"
         "The same program as the action, for a laptop and for scripts; `python entrypoint.py` is the same as "
         f"`secret-sync`.\n\n```text\n{help_text()}```\n",

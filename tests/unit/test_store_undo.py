@@ -426,9 +426,7 @@ def test_an_undo_that_does_not_fit_is_cut_off_and_named() -> None:
     goes_on = threading.Event()
 
     def cancel(text: str) -> None:
-        world.ssm.faults.append(
-            lambda operation, arguments: None if operation == "Done" or goes_on.wait(timeout=30) else None
-        )
+        world.ssm.faults.append(lambda operation, arguments: goes_on.wait(timeout=30) and None)
         world.log.line = world.log.lines.append  # type: ignore[method-assign]
         raise CancelledError("SIGINT")
 

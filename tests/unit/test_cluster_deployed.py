@@ -1,0 +1,121 @@
+"""The cluster has taken over a manifest when all that is rendered is there, whatever was added or defaulted."""
+
+import copy
+
+import pytest
+from cluster_samples import live, rendered
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secret_action.cluster import durations
+from secret_action.cluster.deployed import differences
+
+JSON = st.recursive(
+    st.text(max_size=5) | st.integers(1, 9) | st.just(True),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=3), inner),
+    max_leaves=12,
+)
+SPECS = st.dictionaries(st.sampled_from(["a", "b", "target", "data"]), JSON)
+
+
+def _live(es, change):
+    found = live(es)
+    change(found)
+    return found
+
+
+SAME = {
+    "as rendered": (rendered(), lambda it: None),
+    "defaults added": (rendered(), lambda it: it["spec"].update(target={"creationPolicy": "Owner"})),
+    "defaults added in a list": (
+        rendered(),
+        lambda it: it["spec"]["data"][0]["remoteRef"].update(decodingStrategy="None"),
+    ),
+    "duration spelt out": (rendered(), lambda it: it["spec"].update(refreshInterval="1h0m0s")),
+    "zero spelt out": (rendered(refreshInterval="0"), lambda it: it["spec"].update(refreshInterval="0s")),
+    "false left out": (rendered(target={"immutable": False, "name": "x"}), lambda it: it["spec"]["target"].pop("immutable")),
+    "empty section left out": (rendered(target={}), lambda it: it["spec"].pop("target")),
+    "section of empties left out": (rendered(target={"template": {"metadata": {}}}), lambda it: it["spec"].pop("target")),
+    "null left out": (rendered(refreshPolicy=None), lambda it: it["spec"].pop("refreshPolicy")),
+    "a label added": (rendered(), lambda it: it["metadata"]["labels"].update({"kustomize.toolkit.fluxcd.io/name": "x"})),
+    "Argo's tracking label": (
+        rendered(labels={"zerotouch.io/managed": "true", "app.kubernetes.io/instance": "shop"}),
+        lambda it: it["metadata"]["labels"].update({"app.kubernetes.io/instance": "shop-dev"}),
+    ),
+}
+
+
+@pytest.mark.parametrize(("es", "change"), SAME.values(), ids=SAME.keys())
+def test_additions_and_other_spellings_do_not_count(es, change):
+    """What ESO, its CRD and GitOps tools do to an object leaves it deployed."""
+    assert differences(es, _live(es, change)) == ()
+
+
+OTHER = {
+    "another key": (lambda it: it["spec"]["data"][0]["remoteRef"].update(key="/old"), "spec.data[0].remoteRef.key"),
+    "an entry too many": (lambda it: it["spec"]["data"].append({"secretKey": "X"}), "spec.data"),
+    "an entry missing": (lambda it: it["spec"].update(data=[]), "spec.data"),
+    "no data at all": (lambda it: it["spec"].pop("data"), "spec.data"),
+    "another interval": (lambda it: it["spec"].update(refreshInterval="2h"), "spec.refreshInterval"),
+    "another store": (lambda it: it["spec"]["secretStoreRef"].update(name="x"), "spec.secretStoreRef.name"),
+    "another type": (lambda it: it["spec"].update(refreshInterval=3600), "spec.refreshInterval"),
+    "no label": (lambda it: it["metadata"]["labels"].clear(), "metadata.labels.zerotouch.io/managed"),
+    "another label": (
+        lambda it: it["metadata"]["labels"].update({"zerotouch.io/managed": "false"}),
+        "metadata.labels.zerotouch.io/managed",
+    ),
+    "nothing": (lambda it: it.clear(), "spec.secretStoreRef.name"),
+}
+
+
+@pytest.mark.parametrize(("change", "where"), OTHER.values(), ids=OTHER.keys())
+def test_a_difference_names_its_place(change, where):
+    """The first sentence says where, and what both sides have."""
+    found = differences(rendered(), _live(rendered(), change))
+    assert found[0].startswith(f"{where}: the manifest ")
+    assert "the cluster " in found[0]
+
+
+def test_long_values_are_cut():
+    """A difference is one line in a log."""
+    es = rendered(refreshPolicy="x" * 500)
+    assert len(differences(es, live())[0]) < 250
+
+
+@given(SPECS)
+def test_every_spec_is_deployed_as_itself(spec):
+    """Whatever is rendered, the same in the cluster is deployed."""
+    es = rendered(**spec)
+    assert differences(es, live(es)) == ()
+
+
+@given(SPECS, st.text("xyz", min_size=1, max_size=3), JSON)
+def test_every_addition_is_allowed(spec, name, value):
+    """A field that is not rendered may have any value."""
+    es = rendered(**spec)
+    found = live(es)
+    found["spec"][name] = copy.deepcopy(value)
+    assert differences(es, found) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("0s", 0.0),
+        ("1h0m0s", 3600.0),
+        ("1h30m", 5400.0),
+        ("-5s", -5.0),
+        ("1.5h", 5400.0),
+        ("300ms", 0.3),
+        ("+1m", 60.0),
+        ("", None),
+        ("5", None),
+        ("1 h", None),
+        (5, None),
+        (None, None),
+    ],
+)
+def test_durations_are_gos(text, seconds):
+    """The grammar of `time.ParseDuration`."""
+    assert durations.seconds(text) == (seconds if seconds is None else pytest.approx(seconds))
