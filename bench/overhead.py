@@ -92,7 +92,12 @@ def _tenant(root: Path) -> Path:
         metadata = {"name": f"secret-{number}", "namespace": SERVICE, "labels": {"zerotouch.io/managed": "true"}}
         store = {"name": "aws-parameter-store", "kind": "ClusterSecretStore"}
         spec = {"secretStoreRef": store, "refreshInterval": "1h", "target": {"name": f"secret-{number}"}, "data": data}
-        manifest = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata, "spec": spec}
+        manifest = {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "metadata": metadata,
+            "spec": spec,
+        }
         (overlay / name).write_text(yaml.safe_dump(manifest))
     return root
 

@@ -102,11 +102,11 @@ class Run:
     # --- stages ---
 
     def _read_tenants(self, folder: Path) -> tenancy.Subject:
-        with self._stage("Tenants repository"):
+        with self._stage("tenants", "Tenants repository"):
             subject = tenancy.find(
                 self._settings, self._environ, folder / "tenants", self._log, self._clock, self._shield
             )
-            self._note(tenants=subject.tenants)
+            self._note(tenants=subject.tenants, service=subject.services[0] if len(subject.services) == 1 else "")
             self._log.line(
                 f"Judging {subject.tenants.root if subject.tenants.in_workspace else 'the manifests'}"
                 f" at commit {subject.tenants.sha or '(no checkout: commit unknown)'}"
@@ -116,7 +116,7 @@ class Run:
     def _judge(self, subject: tenancy.Subject) -> Judged:
         """Renders and judges. Raises ManifestError for what a release must not begin with."""
         root, settings = Path(subject.tenants.root), self._settings
-        with self._stage("Manifests and rules"):
+        with self._stage("manifests", "Manifests and rules"):
             services = subject.services or tuple(list_services(root, settings.github.tenant_path))
             if not services:
                 raise ManifestError(
@@ -180,7 +180,7 @@ class Run:
         )
 
     def _resolve(self, manifest: Manifest) -> Resolved:
-        with self._stage("Values"):
+        with self._stage("values", "Values"):
             settings = self._settings
             resolved = resolve(manifest.parameters, settings.environment, settings.service, settings.values)
             owned = [parameter for parameter in manifest.parameters if parameter.owned]
@@ -203,13 +203,10 @@ class Run:
         """Reads SSM and plans. Raises InputError with all that stands against the plan."""
         from secret_action import store
 
-        with self._stage("Parameter Store: read and plan"):
+        with self._stage("plan", "Parameter Store: read and plan"):
             owned = [parameter.path for parameter in manifest.parameters if parameter.owned]
             foreign = [parameter.path for parameter in manifest.parameters if not parameter.owned]
             reading = store.read(aws, owned, foreign, self._log)
-            for stored in reading.stored.values():
-                if stored.value is not None:
-                    self._log.mask(stored.value.reveal())
             plan = store.make_plan(manifest.parameters, resolved.given, reading)
             self._note(plan=plan)
             for entry in plan.entries:
@@ -226,7 +223,7 @@ class Run:
     def _write(self, aws: AwsSession, planned: Planned) -> None:
         from secret_action import store
 
-        with self._stage("Parameter Store: write"):
+        with self._stage("write", "Parameter Store: write"):
             outcome = store.write(
                 aws, planned.plan, self._settings.aws, self._log, self._clock, metadata=planned.metadata
             )
@@ -273,7 +270,7 @@ class Run:
     ) -> None:
         from secret_action.cluster import refresh
 
-        with self._stage("Cluster: refresh and proof"):
+        with self._stage("refresh", "Cluster: refresh and proof"):
             results = refresh(
                 api,
                 manifest.external_secrets,
@@ -338,13 +335,13 @@ class Run:
         self._note(warnings=(*self.report.warnings, text))
 
     @contextmanager
-    def _stage(self, title: str) -> Iterator[None]:
+    def _stage(self, name: str, title: str) -> Iterator[None]:
         began = self._clock.now()
         try:
             with self._log.stage(title):
                 yield
         finally:
-            self._note(stage_seconds={**self.report.stage_seconds, title: self._clock.now() - began})
+            self._note(stage_seconds={**self.report.stage_seconds, name: self._clock.now() - began})
 
 
 @dataclass(frozen=True)

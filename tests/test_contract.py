@@ -8,8 +8,8 @@ import yaml
 
 from secret_action import contract
 from secret_action.cli import parser
-from secret_action.report import document, outputs
 from secret_action.model import RunReport
+from secret_action.report import document, outputs
 from tools import generate
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -126,6 +126,13 @@ class Awaited:
     def done(self) -> bool:
         return self.phase is Phase.DONE
 
+    @property
+    def outcome(self) -> RefreshResult:
+        """Its result. Raises ValueError where it is not done."""
+        if self.result is None:
+            raise ValueError(f"{self.target} is not done")
+        return self.result
+
     def hopeless(self, now: float) -> bool:
         """Attempted and failed, annotated once more, and no better since."""
         waited = now - self._last_at >= self.terms.pause

@@ -15,6 +15,7 @@ from secret_action.cluster.awaited import Awaited, Terms
 from secret_action.cluster.diagnose import Diagnostician
 from secret_action.cluster.errors import may_pass
 from secret_action.cluster.inspection import Inspection, inspect
+from secret_action.cluster.live import MANAGED_LABEL
 from secret_action.cluster.outside import (
     Annotated,
     EventsRead,
@@ -60,7 +61,7 @@ def refresh(
     ssm_exists: SsmExists | None = None,
     changed_paths: frozenset[str] = frozenset(),
 ) -> tuple[RefreshResult, ...]:
-    """One result for each ExternalSecret that `label-selector` leaves in, in the order of the manifests.
+    """One result for each managed ExternalSecret that `label-selector` leaves in, in the order of the manifests.
 
     inspection: from before the write; None inspects now. values: by parameter path, those that SSM is known to hold.
     token: unique to this run. changed_paths: the parameters that this run wrote. `settings.timeout` covers taking
@@ -76,32 +77,27 @@ def refresh(
         changed_paths=changed_paths,
         pause=min(_CONFIRM_AFTER, settings.timeout / 10),
     )
-    wanted = [found.target for found in inspection.found]
-    keys = [target.key for target in wanted if target.managed]
-    if not keys:
-        return tuple(_unmanaged(target) for target in wanted)
-    outside = Threads(api, inspection.resource, keys)
+    wanted = [found.target for found in inspection.found if found.target.managed]
+    if unmarked := [str(found.target) for found in inspection.found if not found.target.managed]:
+        log.line(f"Left alone, since their manifests do not carry {MANAGED_LABEL}: {', '.join(unmarked)}")
+    if not wanted:
+        return ()
+    outside = Threads(api, inspection.resource, [target.key for target in wanted])
     try:
-        awaited = {
-            target.key: Awaited(target, terms, outside, _controller(inspection, target))
-            for target in wanted
-            if target.managed
-        }
+        awaited = {target.key: Awaited(target, terms, outside, _controller(inspection, target)) for target in wanted}
         await_all(awaited, outside, settings.timeout, log, clock)
     finally:
         outside.close()
     diagnostician = Diagnostician(api, inspection.resource, ssm_exists)
-    results = []
-    for target in wanted:
-        one = awaited.get(target.key)
-        if one is None or one.result is None:
-            results.append(_unmanaged(target))
-        elif one.result.state in _UNHAPPY and one.result.diagnosis is None and one.live is not None:
-            diagnosis = diagnostician.diagnose(target, one.live, answered=one.answered)
-            results.append(replace(one.result, diagnosis=diagnosis))
-        else:
-            results.append(one.result)
-    return tuple(results)
+    return tuple(_diagnosed(one, diagnostician) for one in awaited.values())
+
+
+def _diagnosed(one: Awaited, diagnostician: Diagnostician) -> RefreshResult:
+    """Its result, with a diagnosis where ESO is the one to ask."""
+    result = one.outcome
+    if result.state not in _UNHAPPY or result.diagnosis is not None or one.live is None:
+        return result
+    return replace(result, diagnosis=diagnostician.diagnose(one.target, one.live, answered=one.answered))
 
 
 def await_all(awaited: Mapping[Key, Awaited], outside: Outside, timeout: float, log: Log, clock: Clock) -> None:
@@ -153,9 +149,7 @@ def _tell(one: Awaited, message: Message, now: float) -> None:
 
 
 def _outcome(one: Awaited, seconds: float) -> str:
-    result = one.result
-    if result is None:
-        return ""
+    result = one.outcome
     words = f". {result.detail}" if result.detail else ""
     return f"{one.target}: {result.state} after {seconds:.1f} s{_CONTENT.get(result.content, '')}{words}"
 
@@ -168,13 +162,3 @@ def _progress(pending: Mapping[Key, Awaited], seconds: float, trouble: SecretSyn
 
 def _controller(inspection: Inspection, target: Target) -> str:
     return inspection.controller_of({"spec": target.rendered.spec}, target.namespace)
-
-
-def _unmanaged(target: Target) -> RefreshResult:
-    return RefreshResult(
-        target.namespace,
-        target.name,
-        target.rendered.secret_name,
-        RefreshState.NOT_MANAGED,
-        detail='Its manifest does not carry the label `zerotouch.io/managed: "true"`, so it was left alone.',
-    )

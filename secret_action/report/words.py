@@ -29,7 +29,9 @@ def some(items: Sequence[str], most: int = 20) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 5 s`."""
+    """`40 ms`, `0.4 s`, `12 s`, `3 min 5 s`."""
+    if seconds < 0.095:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -7,6 +7,8 @@ from typing import Any
 
 from secret_action.errors import StoreError
 from secret_action.model import Problem
+from secret_action.store import answers, failures
+from secret_action.store.denials import Request
 
 _HEADER = "x-k8s-aws-id"
 _PREFIX = "k8s-aws-v1."
@@ -26,64 +28,38 @@ class EksAccess:
 
     def describe_cluster(self, name: str) -> tuple[str, str]:
         """The API server's URL and its CA as base64 of PEM. Raises StoreError."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         region = self._eks.meta.region_name
         try:
             cluster = self._eks.describe_cluster(name=name)["cluster"]
-            return cluster["endpoint"], cluster["certificateAuthority"]["data"]
-        except KeyError:
+        except Exception as error:
+            raise StoreError(_problem(error, name, region)) from error
+        if "endpoint" not in cluster or "certificateAuthority" not in cluster:
             raise StoreError(
                 Problem(f"The EKS cluster {name} has no endpoint yet.", "Wait until it is active, then run again.")
-            ) from None
-        except ClientError as error:
-            said = error.response.get("Error", {})
-            raise StoreError(_refused(name, region, said.get("Code", ""), said.get("Message", ""))) from None
-        except BotoCoreError as error:
-            raise StoreError(
-                Problem(
-                    f"EKS in {region} cannot be asked about the cluster {name}: {error}",
-                    "Check aws-region, the AWS credentials and the route to AWS.",
-                )
-            ) from None
+            )
+        return cluster["endpoint"], cluster["certificateAuthority"]["data"]
 
     def token(self, name: str) -> str:
         """A bearer token for the cluster: a signed request that EKS sends to STS to learn who we are.
 
         Raises StoreError where there are no credentials to sign with.
         """
-        from botocore.exceptions import BotoCoreError
-
         try:
             url = self._sts.generate_presigned_url(
                 "get_caller_identity", Params={_HEADER: name}, ExpiresIn=_URL_SECONDS, HttpMethod="GET"
             )
-        except BotoCoreError as error:
-            raise StoreError(
-                Problem(f"No token for the EKS cluster {name}: {error}", "Give the step AWS credentials.")
-            ) from None
+        except Exception as error:
+            request = Request("sts:GetCallerIdentity", self._sts.meta.region_name)
+            raise StoreError(failures.problem(error, request)) from error
         return _PREFIX + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
 
-def _refused(name: str, region: str, code: str, said: str) -> Problem:
-    match code:
-        case "ResourceNotFoundException":
-            return Problem(
-                f"There is no EKS cluster {name} in {region}.", "Check eks-cluster, aws-region and the AWS account."
-            )
-        case "AccessDeniedException" | "AccessDenied":
-            return Problem(
-                f"The AWS role may not describe the EKS cluster {name} in {region}: {said}",
-                f'Add to its policy: {{"Effect": "Allow", "Action": "eks:DescribeCluster", "Resource": '
-                f'"arn:aws:eks:{region}:*:cluster/{name}"}}',
-            )
-        case "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException":
-            return Problem(
-                f"AWS does not accept the credentials for EKS: {said}", "Renew the AWS credentials of the step."
-            )
-    return Problem(
-        f"EKS refuses to describe the cluster {name} in {region}: {said}", "Check the name and the AWS credentials."
-    )
+def _problem(error: Exception, name: str, region: str) -> Problem:
+    if answers.code(error) == "ResourceNotFoundException":
+        return Problem(
+            f"There is no EKS cluster {name} in {region}.", "Check eks-cluster, aws-region and the AWS account."
+        )
+    return failures.problem(error, Request("eks:DescribeCluster", region))
 
 
 def _keep_name(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:

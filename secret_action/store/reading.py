@@ -56,7 +56,7 @@ class _Answer:
 
 
 def read(session: AwsSession, owned: Sequence[str], foreign: Sequence[str], log: Log) -> Reading:
-    """Reads owned parameters with their values, foreign ones without.
+    """Reads owned parameters with their values, foreign ones without decryption.
 
     A name that SSM could never hold is not asked for. Values that come back are registered with `log.mask`.
     Raises StoreError: denied owned names (all of them at once), or AWS refused or could not be reached.
@@ -95,7 +95,8 @@ def get(client: SSMClient, names: Sequence[str], *, decrypt: bool) -> dict[str, 
             version=parameter["Version"],
             type=parameter["Type"],
             modified=modified.astimezone(UTC).isoformat(timespec="seconds") if modified else "",
-            value=SecretValue(parameter["Value"]) if decrypt else None,
+            # SSM encrypts nothing but a SecureString: another type's value comes as it is, and serves the content proof.
+            value=SecretValue(parameter["Value"]) if decrypt or parameter["Type"] != "SecureString" else None,
         )
     return stored
 

@@ -1,15 +1,17 @@
 """Threads that the main thread never has to wait for: it stays free to take a cancel.
 
-They are daemons, unlike those of `concurrent.futures`, which the interpreter joins before it ends: a request that
-hangs must not hold up a cancelled run.
+A signal handler may raise in the main thread between any two instructions, also while it holds a lock, which then is
+never released. So the main thread shares none with these threads: it starts them below `threading`, which has locks
+of its own, and tells them to stop by a plain attribute. The interpreter does not wait for such threads when it ends:
+a request that hangs does not hold up a cancelled run.
 """
 
 from __future__ import annotations
 
+import _thread
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
-from threading import Event, Thread
 from typing import Generic, TypeVar
 
 THREADS = 8
@@ -25,20 +27,20 @@ class Crew(Generic[Item]):
     def __init__(self, work: Callable[[Item], None], items: Iterable[Item]) -> None:
         self._work = work
         self._waiting = deque(items)
-        self._stop = Event()
+        self._stop = False
 
     def start(self) -> None:
         """Starts the threads. Called a second time, after an interruption, it adds those that are missing."""
         for _ in range(min(THREADS, len(self._waiting))):
-            Thread(target=self._run, name="ssm", daemon=True).start()
+            _thread.start_new_thread(self._run, ())
 
     def stop(self) -> None:
         """From now on no further item is begun."""
-        self._stop.set()
+        self._stop = True
 
     def stopped(self) -> bool:
         """Whether `stop` was called."""
-        return self._stop.is_set()
+        return self._stop
 
     def _run(self) -> None:
         while not self.stopped():

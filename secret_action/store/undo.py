@@ -47,9 +47,15 @@ class Undo:
     """The undo of one run's writes, on threads of its own, so that a cancel can end it at any moment."""
 
     def __init__(
-        self, session: AwsSession, metadata: Metadata, kms_key_id: str, pacer: Pacer, written: Sequence[Written]
+        self,
+        session: AwsSession,
+        metadata: Metadata,
+        kms_key_id: str,
+        pacer: Pacer,
+        written: Sequence[Written],
+        tell: Callable[[str], None],
     ) -> None:
-        """written: in the order in which they were begun."""
+        """written: in the order in which they were begun. tell: gets a line, or an empty text, at each result."""
         newest_first = list(reversed(written))
         batches = [newest_first[at : at + reading.BATCH] for at in range(0, len(newest_first), reading.BATCH)]
         self._client = session.ssm_writer
@@ -57,11 +63,11 @@ class Undo:
         self._metadata = metadata
         self._kms_key_id = kms_key_id
         self._pacer = pacer
+        self._tell = tell
         self._written = {item.path: item for item in written}
         self._results: dict[str, WriteResult] = {}
         self._crew: Crew[list[Written]] = Crew(self._undo, batches)
         self._putter = Putter(self._client, self._region, pacer, self._crew.stopped)
-        pacer.renew()
 
     def start(self) -> None:
         """Starts the threads, or after an interruption those that are missing."""
@@ -86,6 +92,7 @@ class Undo:
         return self._results.get(path) or self._left(self._written[path], _NO_TIME)
 
     def _undo(self, batch: list[Written]) -> None:
+        self._pacer.renew()  # what was written got through, whatever became of the rest
         self._guarded(batch, self._undo_batch)
 
     def _undo_batch(self, batch: list[Written]) -> None:
@@ -110,7 +117,8 @@ class Undo:
         else:
             return
         for item in items:
-            self._results.setdefault(item.path, self._left(item, detail))
+            if item.path not in self._results:
+                self._note(self._left(item, detail))
 
     def _our_version(self, item: Written, seen: StoredParameter | None) -> int | None:
         """The version to undo, or None with the result noted: it is not, or no longer, ours that stands."""
@@ -165,7 +173,11 @@ class Undo:
         raise _GivenUp(_NO_TIME)
 
     def _note(self, result: WriteResult) -> None:
+        if result.state is WriteState.UNDONE:
+            version = f" (version {result.version})" if result.version else ""
+            self._tell(f"undone: {result.path} {result.detail}{version}")
         self._results[result.path] = result
+        self._tell("")
 
     def _left(self, item: Written, detail: str) -> WriteResult:
         stored = item.entry.stored

@@ -141,7 +141,9 @@ class _Stage:
 
     def _take_back(self) -> None:
         if self._undo is None:
-            self._undo = Undo(self._session, self._metadata, self._kms_key_id, self._pacer, self._written())
+            self._undo = Undo(
+                self._session, self._metadata, self._kms_key_id, self._pacer, self._written(), self._lines.put
+            )
             if self._cancelled is not None:
                 self._deadline = self._clock.now() + CANCEL_UNDO
         self._undo.start()
@@ -189,9 +191,8 @@ class _Stage:
         left = [result for result in results if result.state is WriteState.LEFT]
         if left:
             problems.append(_left_problem(left))
-        for result in results:
-            if result.state in (WriteState.UNDONE, WriteState.LEFT):
-                self._log.line(_undo_line(result))
+        for result in left:
+            self._log.line(f"left as it is: {result.path}: {result.detail} To undo it: {result.command}")
         return WriteOutcome(results, tuple(dict.fromkeys(problems)), self._cancelled)
 
     def _result(self, entry: PlannedParameter) -> WriteResult:
@@ -244,10 +245,3 @@ def _left_problem(left: list[WriteResult]) -> Problem:
         "Run the command that is named beside each, after a look at it; "
         "or mend the cause and run again, which completes the release.",
     )
-
-
-def _undo_line(result: WriteResult) -> str:
-    if result.state is WriteState.LEFT:
-        return f"left as it is: {result.path}: {result.detail} To undo it: {result.command}"
-    version = f" (version {result.version})" if result.version else ""
-    return f"undone: {result.path} {result.detail}{version}"

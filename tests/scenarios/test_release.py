@@ -45,7 +45,7 @@ def test_a_first_release_creates_everything_and_proves_it(world):
     assert ours == ["AssumeRoleWithWebIdentity", "GetParameters", "GetParameters"] + 6 * ["PutParameter"]
     assert sum(request.method == "PATCH" for request in world.cluster.requests) == len(SECRETS)
     assert all(token.revoked for token in world.github.tokens)
-    assert world.github.tokens[0].permissions == {"contents": "read"}
+    assert world.github.tokens[0].permissions == {"contents": "read", "metadata": "read"}  # the latter always
     assert world.github.tokens[0].repositories == ["zerotouch-tenants"]
 
 

@@ -89,9 +89,7 @@ def synced(before, version=None, ready=("True", "SecretSynced", "secret synced")
     """The same after ESO has synced what it is now."""
     after = copy.deepcopy(before)
     after["status"]["syncedResourceVersion"] = synced_version(after["metadata"], like=like)
-    after["status"]["conditions"] = [
-        dict(zip(("status", "reason", "message"), ready, strict=True), type="Ready")
-    ]
+    after["status"]["conditions"] = [dict(zip(("status", "reason", "message"), ready, strict=True), type="Ready")]
     after["metadata"]["resourceVersion"] = str(version or int(before["metadata"]["resourceVersion"]) + 1)
     return after
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -103,19 +104,18 @@ class FakeSsm:
         return [arguments["Name"] for operation, arguments in self.calls if operation == "PutParameter"]
 
     def _act(self, operation: str, arguments: dict[str, Any], work: Callable[[], Any]) -> Any:
-        with self.lock:
-            self.calls.append((operation, arguments))
-            faults = [fault(operation, arguments) for fault in self.faults]
-        for error in faults:
-            if error is not None:
-                raise error
+        self.calls.append((operation, arguments))
+        self._fail(self.faults, operation, arguments)
         with self.lock:
             answer = work()
-            lost = [fault(operation, arguments) for fault in self.lost]
-        for error in lost:
+        self._fail(self.lost, operation, arguments)
+        return answer
+
+    def _fail(self, faults: list[Fault], operation: str, arguments: dict[str, Any]) -> None:
+        for fault in list(faults):
+            error = fault(operation, arguments)
             if error is not None:
                 raise error
-        return answer
 
     def put_parameter(self, **arguments: Any) -> dict[str, Any]:
         return self._act("PutParameter", arguments, lambda: self._put(**arguments))
@@ -287,14 +287,12 @@ class World:
 
 def failing(operation: str, error: Callable[[], Exception], *, path: str = "", times: int | None = None) -> Fault:
     """A fault for an operation (about one path), so many times or always."""
-    left = [times]
+    left = itertools.repeat(None) if times is None else iter([None] * times)  # next() is one step for all threads
 
     def fault(called: str, arguments: dict[str, Any]) -> Exception | None:
         names = arguments.get("Names") or [arguments.get("Name")]
-        if called != operation or (path and path not in names) or left[0] == 0:
+        if called != operation or (path and path not in names) or next(left, "over"):
             return None
-        if left[0] is not None:
-            left[0] -= 1
         return error()
 
     return fault

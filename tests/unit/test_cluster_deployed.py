@@ -33,11 +33,20 @@ SAME = {
     ),
     "duration spelt out": (rendered(), lambda it: it["spec"].update(refreshInterval="1h0m0s")),
     "zero spelt out": (rendered(refreshInterval="0"), lambda it: it["spec"].update(refreshInterval="0s")),
-    "false left out": (rendered(target={"immutable": False, "name": "x"}), lambda it: it["spec"]["target"].pop("immutable")),
+    "false left out": (
+        rendered(target={"immutable": False, "name": "x"}),
+        lambda it: it["spec"]["target"].pop("immutable"),
+    ),
     "empty section left out": (rendered(target={}), lambda it: it["spec"].pop("target")),
-    "section of empties left out": (rendered(target={"template": {"metadata": {}}}), lambda it: it["spec"].pop("target")),
+    "section of empties left out": (
+        rendered(target={"template": {"metadata": {}}}),
+        lambda it: it["spec"].pop("target"),
+    ),
     "null left out": (rendered(refreshPolicy=None), lambda it: it["spec"].pop("refreshPolicy")),
-    "a label added": (rendered(), lambda it: it["metadata"]["labels"].update({"kustomize.toolkit.fluxcd.io/name": "x"})),
+    "a label added": (
+        rendered(),
+        lambda it: it["metadata"]["labels"].update({"kustomize.toolkit.fluxcd.io/name": "x"}),
+    ),
     "Argo's tracking label": (
         rendered(labels={"zerotouch.io/managed": "true", "app.kubernetes.io/instance": "shop"}),
         lambda it: it["metadata"]["labels"].update({"app.kubernetes.io/instance": "shop-dev"}),

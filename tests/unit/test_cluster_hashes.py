@@ -50,7 +50,7 @@ def test_a_map_is_printed_in_the_order_of_its_keys_bytes():
 def _reference(mapping):
     """Go's `%+v` of a map, written apart from the code under test."""
     parts = []
-    for key in sorted((key.encode() for key in mapping)):
+    for key in sorted(key.encode() for key in mapping):
         parts.append(key + b":" + mapping[key.decode()].encode())
     return b"map[" + b" ".join(parts) + b"]"
 

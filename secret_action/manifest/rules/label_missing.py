@@ -19,7 +19,7 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
         if isinstance(value, str):
             said = f"is “{value}”"
         yield Flaw(
-            f"ExternalSecret {external_secret.name}: the label {MANAGED_LABEL} {said}, so a release does not refresh it.",
+            f"ExternalSecret {external_secret.name}: the label {MANAGED_LABEL} {said}: it is never refreshed.",
             f'Add under metadata.labels: {MANAGED_LABEL}: "true"',
             external_secret.where,
             None if _reads_owned(overlay, external_secret) else Severity.WARNING,

@@ -1,0 +1,250 @@
+"""From a rendered key back to the file and the line that a person wrote: the right line, or none."""
+
+import pytest
+
+from tests.unit.manifest_samples import TENANT, entry, external_secret, judged, kustomization
+
+WRONG = "/zerotouch/dev/shop/url"
+BASE = {
+    "base/kustomization.yaml": kustomization("es.yaml"),
+    "base/es.yaml": external_secret(data=[entry("URL", "/zerotouch/_ENV_/shop/url")]),
+}
+MERGE_PATCH = """\
+    # what production reads
+    apiVersion: external-secrets.io/v1
+    kind: ExternalSecret
+    metadata:
+      name: db
+    spec:
+      data:
+        - secretKey: URL
+          remoteRef:
+            key: /zerotouch/dev/shop/url
+    """
+
+
+def place(tmp_path, files, rule="wrong-environment"):
+    """Where the one finding of the rule is, and the text of that line."""
+    (finding,) = [found for found in judged(tmp_path, files).findings if found.rule == rule]
+    file, line = finding.where.file.removeprefix(TENANT + "/"), finding.where.line
+    written = (tmp_path / finding.where.file).read_text(encoding="utf-8-sig").splitlines()
+    return file, written[line - 1].strip() if line else None
+
+
+def test_a_patch_file(tmp_path):
+    """The line of the key in the patch, not the base's."""
+    files = BASE | {
+        "overlays/prod/kustomization.yaml": kustomization("../../base", patches=[{"path": "patches/db.yaml"}]),
+        "overlays/prod/patches/db.yaml": MERGE_PATCH,
+    }
+    assert place(tmp_path, files) == ("overlays/prod/patches/db.yaml", f"key: {WRONG}")
+
+
+@pytest.mark.parametrize("prefix", [b"\xef\xbb\xbf", b""])
+def test_windows_files(tmp_path, prefix):
+    """CRLF and a byte order mark change no line."""
+    text = "\r\n".join(line.removeprefix("    ") for line in MERGE_PATCH.splitlines())
+    files = BASE | {
+        "overlays/prod/kustomization.yaml": kustomization("../../base", patches=[{"path": "db.yaml"}]).replace(
+            "\n", "\r\n"
+        ),
+        "overlays/prod/db.yaml": prefix + text.encode(),
+    }
+    assert place(tmp_path, files) == ("overlays/prod/db.yaml", f"key: {WRONG}")
+
+
+def test_the_old_way_to_name_patches(tmp_path):
+    """patchesStrategicMerge is deprecated and everywhere."""
+    files = BASE | {
+        "overlays/prod/kustomization.yaml": kustomization("../../base", patchesStrategicMerge=["db.yaml"]),
+        "overlays/prod/db.yaml": MERGE_PATCH,
+    }
+    assert place(tmp_path, files) == ("overlays/prod/db.yaml", f"key: {WRONG}")
+
+
+def test_an_inline_merge_patch(tmp_path):
+    """Within the kustomization, as `patch: |-`."""
+    files = BASE | {
+        "overlays/prod/kustomization.yaml": """\
+            resources:
+              - ../../base
+            patches:
+              - patch: |-
+
+                  kind: ExternalSecret
+                  apiVersion: external-secrets.io/v1
+                  metadata:
+                    name: db
+                  spec:
+                    data:
+                      - secretKey: URL
+                        remoteRef:
+                          key: /zerotouch/dev/shop/url
+            """
+    }
+    assert place(tmp_path, files) == ("overlays/prod/kustomization.yaml", f"key: {WRONG}")
+
+
+def test_an_inline_json6902_patch(tmp_path):
+    """The operation's value."""
+    files = BASE | {
+        "overlays/prod/kustomization.yaml": """\
+            resources: [../../base]
+            patches:
+              - target: {kind: ExternalSecret, name: db}
+                patch: |
+                  # production
+                  - op: replace
+                    path: /spec/data/0/remoteRef/key
+                    value: /zerotouch/dev/shop/url
+            """
+    }
+    assert place(tmp_path, files) == ("overlays/prod/kustomization.yaml", f"value: {WRONG}")
+
+
+def test_a_folded_inline_patch_has_no_certain_line(tmp_path):
+    """Its lines are not those of the file: the file alone is named."""
+    files = BASE | {
+        "overlays/prod/kustomization.yaml": """\
+            resources: [../../base]
+            patches:
+              - target: {kind: ExternalSecret, name: db}
+                patch: >
+
+                  [{"op": "replace", "path": "/spec/data/0/remoteRef/key",
+
+                  "value": "/zerotouch/dev/shop/url"}]
+            """
+    }
+    assert place(tmp_path, files) == ("overlays/prod/kustomization.yaml", None)
+
+
+def test_a_json6902_patch_file(tmp_path):
+    """A list of operations, which names no ExternalSecret itself."""
+    files = BASE | {
+        "overlays/prod/kustomization.yaml": kustomization(
+            "../../base", patches=[{"path": "op.yaml", "target": {"kind": "ExternalSecret"}}]
+        ),
+        "overlays/prod/op.yaml": """\
+            - op: replace
+              path: /spec/data/0/remoteRef/key
+              value: /zerotouch/dev/shop/url
+            """,
+    }
+    assert place(tmp_path, files) == ("overlays/prod/op.yaml", f"value: {WRONG}")
+
+
+def test_a_component(tmp_path):
+    """Its patches count as the overlay's own."""
+    files = BASE | {
+        "components/urls/kustomization.yaml": """\
+            apiVersion: kustomize.config.k8s.io/v1alpha1
+            kind: Component
+            patches:
+              - path: db.yaml
+            """,
+        "components/urls/db.yaml": MERGE_PATCH,
+        "overlays/prod/kustomization.yaml": kustomization("../../base", components=["../../components/urls"]),
+    }
+    assert place(tmp_path, files) == ("components/urls/db.yaml", f"key: {WRONG}")
+
+
+def test_a_name_prefix(tmp_path):
+    """The rendered name is eu-db, the file says db."""
+    files = {
+        "overlays/prod/kustomization.yaml": kustomization("es.yaml", namePrefix="eu-"),
+        "overlays/prod/es.yaml": external_secret(data=[entry("URL", WRONG)]),
+    }
+    assert place(tmp_path, files) == ("overlays/prod/es.yaml", f"key: {WRONG}")
+
+
+def test_behind_a_prefix_two_in_one_file_are_not_confused(tmp_path):
+    """Which of them it is cannot be told for certain: no line rather than a wrong one."""
+    files = {
+        "overlays/prod/kustomization.yaml": kustomization("es.yaml", namePrefix="eu-"),
+        "overlays/prod/es.yaml": external_secret("a")
+        + "---\n"
+        + external_secret("b", data=[entry("URL", WRONG)], target={"name": "b"}),
+    }
+    assert place(tmp_path, files) in {
+        ("overlays/prod/kustomization.yaml", None),
+        ("overlays/prod/es.yaml", f"key: {WRONG}"),
+    }
+
+
+def test_one_key_in_two_external_secrets(tmp_path):
+    """Each is found in its own."""
+    files = {
+        "overlays/prod/kustomization.yaml": kustomization("es.yaml"),
+        "overlays/prod/es.yaml": external_secret("a", data=[entry("URL", WRONG)])
+        + "---\n"
+        + external_secret("b", data=[entry("URL", WRONG)]),
+    }
+    findings = [found for found in judged(tmp_path, files).findings if found.rule == "wrong-environment"]
+    first, second = (finding.where.line for finding in findings)
+    assert first != second
+    lines = (tmp_path / findings[0].where.file).read_text().splitlines()
+    assert WRONG in lines[first - 1]
+    assert WRONG in lines[second - 1]
+
+
+def test_the_same_entry_twice_has_no_certain_line(tmp_path):
+    """The file is named, no line."""
+    files = {
+        "overlays/prod/kustomization.yaml": kustomization("es.yaml"),
+        "overlays/prod/es.yaml": external_secret(data=[entry("URL", WRONG), entry("URL", WRONG)]),
+    }
+    findings = judged(tmp_path, files).findings
+    assert {str(finding.where) for finding in findings} == {f"{TENANT}/overlays/prod/es.yaml"}
+
+
+def test_a_comment_with_the_same_text_is_not_the_place(tmp_path):
+    """Positions come from the YAML, not from a search in the text."""
+    files = {
+        "overlays/prod/kustomization.yaml": kustomization("es.yaml"),
+        "overlays/prod/es.yaml": f"# key: {WRONG}\n" + external_secret(data=[entry("URL", WRONG)]),
+    }
+    assert place(tmp_path, files) == ("overlays/prod/es.yaml", f"key: {WRONG}")
+
+
+def test_what_another_kind_says_is_not_the_place(tmp_path):
+    """A ConfigMap may hold the same text; the replacement that made the key is not followed."""
+    files = BASE | {
+        "overlays/prod/kustomization.yaml": """\
+            resources: [../../base, config.yaml]
+            replacements:
+              - source: {kind: ConfigMap, name: paths, fieldPath: data.url}
+                targets:
+                  - select: {kind: ExternalSecret}
+                    fieldPaths: [spec.data.0.remoteRef.key]
+            """,
+        "overlays/prod/config.yaml": f"""\
+            apiVersion: v1
+            kind: ConfigMap
+            metadata: {{name: paths}}
+            data: {{url: {WRONG}}}
+            """,
+    }
+    assert place(tmp_path, files) == ("overlays/prod/kustomization.yaml", None)
+
+
+def test_a_missing_label_is_told_where_the_external_secret_is_defined(tmp_path):
+    """There the label belongs, not in the overlay's patch."""
+    files = BASE | {
+        "base/es.yaml": external_secret(labels={}, data=[entry("URL", "/zerotouch/_ENV_/shop/url")]),
+        "overlays/prod/kustomization.yaml": kustomization("../../base", patches=[{"path": "db.yaml"}]),
+        "overlays/prod/db.yaml": MERGE_PATCH,
+    }
+    assert place(tmp_path, files, "label-missing") == ("base/es.yaml", "name: db")
+
+
+def test_files_outside_of_the_repository_are_not_read(tmp_path):
+    """A link that leads out is no source."""
+    outside = tmp_path / "outside.yaml"
+    outside.write_text(external_secret(data=[entry("URL", WRONG)]))
+    files = {"overlays/prod/kustomization.yaml": kustomization("es.yaml")}
+    folder = tmp_path / "repository" / TENANT / "overlays/prod"
+    folder.mkdir(parents=True)
+    (folder / "es.yaml").symlink_to(outside)
+    findings = judged(tmp_path / "repository", files).findings
+    assert {str(finding.where) for finding in findings} <= {f"{TENANT}/overlays/prod/kustomization.yaml"}
