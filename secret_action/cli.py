@@ -43,9 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     runner = Runner(os.environ, redactor, sys.stderr if arguments.format == "json" else sys.stdout)
     report = _run(arguments, os.environ, runner, redactor, cancellation)
     cancellation.close()
-    _tell(report, runner, arguments.format, os.environ, sys.stdout)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        _tell(report, runner, arguments.format, os.environ, sys.stdout)
+        sys.stdout.flush()
+    except OSError as error:  # a full disk, a folder of another user, a reader that went away
+        print(f"secret-sync cannot write its result: {error.strerror} ({error.filename or 'output'})", file=sys.stderr)
+        # What is still in the buffer cannot be written either, and Python would say so with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return report.exit_code or 1
     return report.exit_code
 
 
@@ -57,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "refresh, and proves that it did.",
         epilog="Exit codes: " + " · ".join(f"{code} {meaning}" for code, meaning in contract.EXIT_CODES.items()) + ".",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     result.add_argument("--version", action="version", version=f"secret-sync {__version__}")
     result.add_argument(
@@ -118,6 +124,7 @@ def _inputs(arguments: argparse.Namespace, environ: Mapping[str, str], stdin: Te
     """
     problems = []
     inputs = {}
+    read_for = ""
     for definition in contract.INPUTS:
         flag = getattr(arguments, definition.name.replace("-", "_"))
         if definition.name in _SECRET_INPUTS and flag is not None:
@@ -128,8 +135,15 @@ def _inputs(arguments: argparse.Namespace, environ: Mapping[str, str], stdin: Te
                         f"Write --{definition.name} - and pass it on standard input, or use an environment variable.",
                     )
                 )
+            elif read_for:
+                problems.append(
+                    Problem(
+                        f"--{read_for} and --{definition.name} cannot both be read from standard input.",
+                        "Pass one of them in an environment variable.",
+                    )
+                )
             else:
-                flag = stdin.read()
+                read_for, flag = definition.name, stdin.read()
         inputs[definition.name] = flag if flag is not None else environ.get(f"INPUT_{definition.name.upper()}", "")
     if arguments.paths and inputs["mode"] != "validate":
         problems.append(Problem("Only validate takes paths.", "Leave them out, or write: secret-sync validate PATH…"))

@@ -111,6 +111,7 @@ class Awaited:
     _seconds: float | None = None
     _expectation: Expectation = field(default_factory=Expectation)
     _selected: bool = False
+    _unmarked: bool = False
     _retry: bool = False
     _events: tuple[Object, ...] | None = None
 
@@ -135,7 +136,7 @@ class Awaited:
 
     def hopeless(self, now: float) -> bool:
         """Attempted and failed, annotated once more, and no better since."""
-        waited = now - self._last_at >= self.terms.pause
+        waited = self.phase is Phase.PROVING and now - self._last_at >= self.terms.pause
         return self.failed and self.rounds >= 2 and waited and self._proven is None
 
     # What comes back
@@ -165,6 +166,8 @@ class Awaited:
                 self.words = "It was failing before our annotation, and nothing shows that ESO has tried again."
                 self.outside.read_events(self.target.key, uid_of(answer))
             self._judge(now)
+            if section(answer, "metadata", "annotations").get(ANNOTATION) != self.token:
+                self._unmarked = True  # an admission webhook took it away at once
 
     def hash_read(self, answer: Object | SecretSyncError, now: float) -> None:
         """The target Secret's metadata."""
@@ -212,8 +215,7 @@ class Awaited:
             elif waited >= self._pause and (self.failed or already_failing or self.content_differs):
                 if already_failing and not self.failed:
                     self.outside.read_events(self.target.key, uid_of(self._patched))
-                if self.rounds >= 2:
-                    self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+                self._pause = min(2 * self._pause, _LONGEST_PAUSE)
                 self._annotate(again=True)
 
     def give_up(self, trouble: SecretSyncError | None) -> None:
@@ -280,6 +282,7 @@ class Awaited:
 
     def _judge(self, now: float) -> None:
         verdict = judge(self._patched, self.live, self.token) if self.live is not None else Verdict(Outcome.GOING)
+        self._unmarked = verdict.outcome is Outcome.UNMARKED
         match verdict.outcome:
             case Outcome.SYNCED | Outcome.SYNCED_WEAKLY:
                 self.answered = True
@@ -304,11 +307,6 @@ class Awaited:
         self.failed = self.answered = True
         said = clean(ready(self.live or self._patched)[2]) or "it does not say why"
         self.words = words or f"ESO tried, and failed: {said}."
-
-    @property
-    def _unmarked(self) -> bool:
-        annotations = section(self.live or self._patched, "metadata", "annotations")
-        return annotations.get(ANNOTATION) != self.token
 
     def _compare(self) -> None:
         self.phase = Phase.COMPARING

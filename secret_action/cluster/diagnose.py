@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.causes import CAUSES, Cause
 from secret_action.cluster.evidence import Evidence, Gatherer, ParameterExists
@@ -23,13 +25,28 @@ class Diagnostician:
 
 
 def diagnosis(evidence: Evidence) -> Diagnosis:
-    """The first cause of the table that the evidence fits, in words."""
-    for cause in CAUSES:
-        groups = cause.match(evidence)
-        if groups is not None:
-            words = _words(evidence, groups)
-            return Diagnosis(cause.cause.format(**words), cause.remedy.format(**words), _observed(evidence, cause))
-    raise AssertionError("the table's last line fits everything")
+    """The first cause of the table that the evidence fits, in words.
+
+    What ESO said last is asked first: an older event may tell of a failure that is mended by now.
+    """
+    last_said = replace(evidence, events=evidence.events[:1], log=evidence.log[:1])
+    cause, groups = _first_fit(last_said)
+    if cause is CAUSES[-1]:
+        cause, groups = _first_fit(evidence)
+    words = _words(evidence, groups)
+    return Diagnosis(
+        _sentence(cause.cause.format(**words)), _sentence(cause.remedy.format(**words)), _observed(evidence, cause)
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _first_fit(evidence: Evidence) -> tuple[Cause, dict[str, str]]:
+    """The table's last line fits everything."""
+    fits = ((cause, groups) for cause in CAUSES if (groups := cause.match(evidence)) is not None)
+    return next(fits)
 
 
 def _words(evidence: Evidence, groups: dict[str, str]) -> dict[str, str]:
@@ -40,8 +57,8 @@ def _words(evidence: Evidence, groups: dict[str, str]) -> dict[str, str]:
         "namespace": evidence.namespace,
         "store": evidence.store,
         "region": evidence.store_region or "its own region",
-        "key_or_parameter": f"The parameter {key}" if key else "A parameter",
-        "missing": f"The parameter {missing[0]}" if missing else "A parameter",
+        "key_or_parameter": f"the parameter {key}" if key else "a parameter",
+        "missing": f"the parameter {missing[0]}" if missing else "a parameter",
         "store_words": (evidence.store_events or (evidence.store_condition or "it does not say why",))[0],
         "said": next((text for text in evidence.texts if text), "nothing").rstrip("."),
         "property": "",

@@ -116,7 +116,7 @@ class Gatherer:
         except SecretSyncError:
             return ()
         warnings = [event for event in events if event.get("type") == "Warning"]
-        warnings.sort(key=lambda event: text(event, "lastTimestamp") or text(event, "eventTime"), reverse=True)
+        warnings.sort(key=_when, reverse=True)
         return tuple(clean(text(event, "message")) for event in warnings[:_MOST])
 
     def _operator(self) -> tuple[Object, ...] | None:
@@ -158,6 +158,12 @@ class Gatherer:
             except SecretSyncError:
                 break  # the others would fail alike
         return known
+
+
+def _when(event: Object) -> tuple[str, int]:
+    """Sorts events by time. Times are in whole seconds; within one, the resource version tells the later."""
+    version = text(event, "metadata", "resourceVersion")
+    return text(event, "lastTimestamp") or text(event, "eventTime"), int(version) if version.isdecimal() else 0
 
 
 def _about(target: Target, lines: tuple[str, ...]) -> Iterator[str]:

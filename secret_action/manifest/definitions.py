@@ -63,7 +63,7 @@ def read_definitions(tenant: Path, root: Path) -> Definitions:
         return NONE
     shown = path.relative_to(root).as_posix()
     content = _load(path, shown)
-    problems = tuple(_violations(content, path, shown))
+    problems = tuple(_unquoted_names(content, shown)) or tuple(_violations(content, path, shown))
     if problems:
         raise ManifestError(*problems)
     node = next(iter(source_nodes(path)), None)
@@ -106,6 +106,17 @@ def _load(path: Path, shown: str) -> dict[str, Any]:
             Problem(f"{shown} must hold one YAML mapping.", "Begin it with `version: 1`.", where=Location(shown))
         )
     return documents[0]
+
+
+def _unquoted_names(node: Any, shown: str, depth: int = 3) -> Iterator[Problem]:
+    """YAML takes `1`, `yes` and `null` for no texts; as a name they could be meant or not.
+
+    depth: of the format; an alias may lead round in a circle.
+    """
+    for name, value in node.items() if isinstance(node, dict) and depth else ():
+        if not isinstance(name, str):
+            yield Problem(f"{shown}: the name {name} is not a text.", f'Quote it: "{name}".', where=Location(shown))
+        yield from _unquoted_names(value, shown, depth - 1)
 
 
 def _violations(content: Mapping[str, Any], path: Path, shown: str) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from secret_action.manifest.kustomize import kustomization_file
-from secret_action.manifest.yaml_files import get, items, line_of, scalars, source_nodes, text
+from secret_action.manifest.yaml_files import compose_documents, get, items, line_of, scalars, source_nodes, text
 from secret_action.model import Location
 
 # Where a kustomization names other files, and how.
@@ -53,7 +53,7 @@ class Sources:
             if not places:
                 places = [
                     node
-                    for document in source_nodes(file)
+                    for document in _documents(file)
                     if not isinstance(get(document, "kind"), yaml.ScalarNode) or _is_patch_like(document)
                     for node in scalars(document)
                     if node.value == path
@@ -112,7 +112,7 @@ class Sources:
     def _entries(self, file: Path, names: set[str], secret_key: str, path: str) -> list[yaml.Node]:
         """The key nodes of entries with this path in ExternalSecrets (whole ones or patches) of these names."""
         found = []
-        for document in source_nodes(file):
+        for document in _documents(file):
             if text(get(document, "kind")) != "ExternalSecret" or text(get(document, "metadata", "name")) not in names:
                 continue
             for entry in items(get(document, "spec", "data")) + items(get(document, "spec", "dataFrom")):
@@ -127,6 +127,18 @@ class Sources:
         except ValueError:
             shown = file.name
         return Location(shown, line_of(node) if node is not None else None)
+
+
+def _documents(file: Path) -> Iterator[yaml.Node]:
+    """The documents of a source file, and those of the patches that a kustomization holds as texts."""
+    for document in source_nodes(file):
+        yield document
+        inline = [get(entry, "patch") for field in _PATCHES for entry in items(get(document, field))]
+        inline += [entry for field in _PLAIN_PATCHES for entry in items(get(document, field))]
+        for node in inline:
+            if isinstance(node, yaml.ScalarNode) and node.style == "|":
+                # A literal block begins on the line after its mark; any other style moves lines.
+                yield from compose_documents("\n" * line_of(node) + node.value)
 
 
 def _is_patch_like(document: yaml.Node) -> bool:

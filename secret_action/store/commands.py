@@ -10,16 +10,22 @@ def delete(path: str, region: str) -> str:
     return f"aws ssm delete-parameter --region {shlex.quote(region)} --name {shlex.quote(path)}"
 
 
-def put_back(path: str, version: int, region: str, key_id: str, tier: str) -> str:
-    """Writes an older version on top, byte for byte: the value goes through a pipe. Key and tier where not empty."""
+def put_back(path: str, version: int, region: str, *, type: str, key_id: str, tier: str) -> str:
+    """Writes an older version on top, byte for byte. Key and tier are named where they are not empty.
+
+    The value goes through a pipe, without the newline that the CLI ends its output with. `--value` takes it from there:
+    the CLI reads a `--cli-input-json` twice, and finds a pipe empty the second time.
+    """
     where = f"--region {shlex.quote(region)}"
     options = "".join(
-        f" {flag} {shlex.quote(value)}" for flag, value in (("--key-id", key_id), ("--tier", tier)) if value
+        f" {flag} {shlex.quote(value)}"
+        for flag, value in (("--type", type), ("--key-id", key_id), ("--tier", tier))
+        if value
     )
     return (
-        f"aws ssm get-parameter {where} --name {shlex.quote(f'{path}:{version}')} --with-decryption --output json "
-        "--query 'Parameter.{Name:Name,Value:Value,Type:Type}' "
-        f"| aws ssm put-parameter {where} --overwrite{options} --cli-input-json file:///dev/stdin"
+        f"aws ssm get-parameter {where} --name {shlex.quote(f'{path}:{version}')} --with-decryption "
+        "--query Parameter.Value --output text | perl -pe 'chomp if eof' "
+        f"| aws ssm put-parameter {where} --name {shlex.quote(path)} --overwrite{options} --value file:///dev/stdin"
     )
 
 

@@ -159,14 +159,18 @@ def _signature(text: str, request: Request) -> Problem:
 def _key(text: str, request: Request) -> Problem:
     """KMS's own words come inside SSM's InvalidKeyId; they tell apart what happened."""
     found = denials.KEY.search(text)
-    key = f"The KMS key {found[0]}" if found else "The KMS key"
+    key_id = found[0] if found else "…"
+    key = f"The KMS key {key_id}" if found else "The KMS key"
     lower = text.lower()
     if "disabled" in lower:
-        return Problem(f"{key} is disabled, so AWS refused {request.what}.", "Enable it: aws kms enable-key --key-id …")
+        return Problem(
+            f"{key} is disabled, so AWS refused {request.what}.", f"Enable it: aws kms enable-key --key-id {key_id}"
+        )
     if "pending deletion" in lower or "pendingdeletion" in lower:
         return Problem(
             f"{key} is about to be deleted, so AWS refused {request.what}.",
-            "Keep it: aws kms cancel-key-deletion, then aws kms enable-key; or name another in `aws-kms-key-id`.",
+            f"Keep it: aws kms cancel-key-deletion --key-id {key_id}, then enable it; "
+            "or name another in `aws-kms-key-id`.",
         )
     if "accessdenied" in lower or "not authorized" in lower:
         action = denials.ACTION.search(text)
@@ -183,13 +187,13 @@ def _key(text: str, request: Request) -> Problem:
 
 
 def _validation(text: str, request: Request) -> Problem:
-    if "maximum parameter value" in text or "advanced-parameter tier" in text:
+    if "maximum parameter value of" in text:
         return Problem(
             f"{request.path} would get a value that is too large for its tier "
             f"(Standard takes {STANDARD_BYTES:,} bytes, Advanced {ADVANCED_BYTES:,}).",
             "Write `tier: Advanced` for it in secrets.yaml.",
         )
-    if "tier" in text.lower():
+    if "can't downgrade" in text:
         return Problem(
             f"SSM refused the tier that was sent with {request.path}: an Advanced parameter cannot go back.",
             "Write `tier: Advanced` for it in secrets.yaml, or delete the parameter and run again.",

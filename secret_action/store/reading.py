@@ -58,7 +58,8 @@ class _Answer:
 def read(session: AwsSession, owned: Sequence[str], foreign: Sequence[str], log: Log) -> Reading:
     """Reads owned parameters with their values, foreign ones without decryption.
 
-    A name that SSM could never hold is not asked for. Values that come back are registered with `log.mask`.
+    A name that SSM could never hold is not asked for. Owned values that come back are registered with `log.mask`; a
+    foreign String is no secret, and often a URL that a log is to show.
     Raises StoreError: denied owned names (all of them at once), or AWS refused or could not be reached.
     """
     batches = [
@@ -70,10 +71,10 @@ def read(session: AwsSession, owned: Sequence[str], foreign: Sequence[str], log:
     refused = [denial for answer in found if answer.owned for denial in answer.denied.values()]
     if refused:
         raise StoreError(*denials.problems(refused))
-    stored = {path: parameter for answer in found for path, parameter in answer.stored.items()}
-    for parameter in stored.values():
+    for parameter in (parameter for answer in found if answer.owned for parameter in answer.stored.values()):
         if parameter.value is not None:
             log.mask(parameter.value.reveal())
+    stored = {path: parameter for answer in found for path, parameter in answer.stored.items()}
     return Reading(stored, frozenset(name for answer in found for name in answer.denied))
 
 
@@ -95,7 +96,7 @@ def get(client: SSMClient, names: Sequence[str], *, decrypt: bool) -> dict[str, 
             version=parameter["Version"],
             type=parameter["Type"],
             modified=modified.astimezone(UTC).isoformat(timespec="seconds") if modified else "",
-            # SSM encrypts nothing but a SecureString: another type's value comes as it is, and serves the content proof.
+            # SSM encrypts a SecureString only: another type's value comes as it is, and serves the content proof.
             value=SecretValue(parameter["Value"]) if decrypt or parameter["Type"] != "SecureString" else None,
         )
     return stored

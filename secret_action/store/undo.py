@@ -14,6 +14,7 @@ from secret_action.store import answers, commands, failures, put, reading
 from secret_action.store.denials import Request
 from secret_action.store.metadata import Metadata
 from secret_action.store.pacing import Pacer
+from secret_action.store.plan import SECURE
 from secret_action.store.put import Attempt, Change, Fate, Putter
 from secret_action.store.threads import Crew
 
@@ -185,8 +186,10 @@ class Undo:
             command = commands.delete(item.path, self._region)
         else:
             details = self._metadata.of(item.path)
-            key_id = details.key_id or self._kms_key_id
-            command = commands.put_back(item.path, stored.version, self._region, key_id, details.tier)
+            key_id = (details.key_id or self._kms_key_id) if stored.type == SECURE else ""
+            command = commands.put_back(
+                item.path, stored.version, self._region, type=stored.type, key_id=key_id, tier=details.tier
+            )
         return _result(item, WriteState.LEFT, detail, item.attempt.version, command)
 
 

@@ -26,6 +26,7 @@ from secret_action.settings import AwsSettings
 from secret_action.store import commands, put
 from secret_action.store.metadata import Metadata
 from secret_action.store.pacing import Pacer
+from secret_action.store.plan import SECURE
 from secret_action.store.put import Attempt, Change, Fate, Putter
 from secret_action.store.threads import Crew
 from secret_action.store.undo import Undo, Written
@@ -214,7 +215,9 @@ class _Stage:
         region, details = self._session.region, self._metadata.of(path)
         if attempt.version is None or attempt.version == 1:
             return commands.delete(path, region)
-        return commands.put_back(path, attempt.version - 1, region, details.key_id, details.tier)
+        return commands.put_back(
+            path, attempt.version - 1, region, type=SECURE, key_id=details.key_id, tier=details.tier
+        )
 
 
 _GOOD = (Fate.WRITTEN, Fate.THEIRS)

@@ -1,4 +1,7 @@
-"""What an ExternalSecret must look like before a refresh counts as proven. Each row is one rule; none trusts `Ready`."""
+"""What an ExternalSecret must look like before a refresh counts as proven.
+
+Each row is one rule; none trusts `Ready`.
+"""
 
 import copy
 

@@ -48,6 +48,17 @@ def test_values_that_are_read_are_masked() -> None:
     assert world.log.masked == [secret("a")]
 
 
+def test_a_foreign_string_is_known_and_not_masked() -> None:
+    world = World()
+    world.ssm.put("/other/url", "https://example.com", type="String")
+    real = world.ssm._get
+    world.ssm._get = lambda **arguments: real(**{**arguments, "WithDecryption": True})  # type: ignore[method-assign]
+    value = read(world.session, [], ["/other/url"], world.log).stored["/other/url"].value
+    assert value is not None
+    assert value.reveal() == "https://example.com"
+    assert world.log.masked == []
+
+
 def test_names_that_do_not_exist_are_in_neither_field() -> None:
     reading = read(World().session, [at("a")], ["/other/b"], World().log)
     assert (reading.stored, reading.unchecked) == ({}, frozenset())

@@ -450,10 +450,10 @@ def test_a_command_survives_any_name(command: str) -> None:
     assert "/a/b c'd" in words.stdout.splitlines()
 
 
-def test_put_back_pipes_the_value_and_keeps_key_and_tier() -> None:
-    assert cli.put_back("/a/b", 3, "eu-west-1", "alias/own", "Advanced") == (
-        "aws ssm get-parameter --region eu-west-1 --name /a/b:3 --with-decryption --output json "
-        "--query 'Parameter.{Name:Name,Value:Value,Type:Type}' "
-        "| aws ssm put-parameter --region eu-west-1 --overwrite --key-id alias/own --tier Advanced "
-        "--cli-input-json file:///dev/stdin"
+def test_put_back_pipes_the_value_and_keeps_type_key_and_tier() -> None:
+    command = cli.put_back("/a/b", 3, "eu-west-1", type="SecureString", key_id="alias/own", tier="Advanced")
+    assert command == (
+        "aws ssm get-parameter --region eu-west-1 --name /a/b:3 --with-decryption --query Parameter.Value "
+        "--output text | perl -pe 'chomp if eof' | aws ssm put-parameter --region eu-west-1 --name /a/b --overwrite "
+        "--type SecureString --key-id alias/own --tier Advanced --value file:///dev/stdin"
     )

@@ -1,0 +1,321 @@
+"""Requests to the API server: what may pass is tried again, all else ends in one clear error."""
+
+import json
+
+import pytest
+from cluster_samples import Log, settings
+
+from sandbox.http import make_certificate
+from sandbox.kubernetes import KubernetesServer
+from secret_action.cluster import connect, errors
+from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.paths import PODS, SECRETS, Resource, external_secrets
+from secret_action.model import Problem
+
+ES = external_secrets("external-secrets.io/v1")
+
+
+class Answer:
+    """One answer of the API server."""
+
+    def __init__(self, status, body=None, retry_after=0.0, lines=()):
+        self.status, self.retry_after = status, retry_after
+        self._body = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+        self._lines = lines
+        self.closed = False
+
+    def read(self):
+        return self._body
+
+    def lines(self):
+        yield from self._lines
+
+    def interrupt(self):
+        self.closed = True
+
+    def close(self):
+        self.closed = True
+
+
+class Scripted:
+    """A transport that gives the answers of a list, and a clock that only counts."""
+
+    server = "https://cluster"
+
+    def __init__(self, *answers):
+        self.answers, self.sent, self.slept = list(answers), [], []
+
+    def send(self, method, url, *, body, headers, read_timeout):
+        self.sent.append((method, url, body, headers))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self):
+        pass
+
+    def now(self):
+        return 0.0
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+
+
+def api(*answers):
+    transport = Scripted(*answers)
+    return KubernetesApi(transport, clock=transport), transport
+
+
+UNREACHABLE = errors.Unreachable(Problem("no"))
+
+
+@pytest.mark.parametrize(
+    ("place", "path"),
+    [
+        (ES.at("shop", "a"), "/apis/external-secrets.io/v1/namespaces/shop/externalsecrets/a"),
+        (SECRETS.at("shop", "a"), "/api/v1/namespaces/shop/secrets/a"),
+        (PODS.at(), "/api/v1/pods"),
+        (PODS.at("x", "p", "log"), "/api/v1/namespaces/x/pods/p/log"),
+        (SECRETS.at("a/b", "..%"), "/api/v1/namespaces/a%2Fb/secrets/..%25"),
+    ],
+)
+def test_places_are_urls(place, path):
+    """Core and groups, with and without a namespace; names cannot climb out."""
+    assert place.path == path
+
+
+@pytest.mark.parametrize("first", [Answer(500), Answer(503), Answer(429), Answer(409), UNREACHABLE])
+def test_what_may_pass_is_tried_again(first):
+    """The next answer counts."""
+    kubernetes, transport = api(first, Answer(200, {"a": 1}))
+    assert kubernetes.get(ES.at("shop", "a")) == {"a": 1}
+    assert len(transport.sent) == 2
+
+
+def test_retry_after_is_obeyed():
+    """As long as the server asks, within reason."""
+    kubernetes, transport = api(Answer(429, retry_after=7.0), Answer(429, retry_after=9999.0), Answer(200, {"a": 1}))
+    kubernetes.get(ES.at("shop", "a"))
+    assert transport.slept == [7.0, 30.0]
+
+
+@pytest.mark.parametrize("error", [Answer(503, {"message": "etcd is down"}), UNREACHABLE])
+def test_it_gives_up_after_some_tries(error):
+    """The last error is told."""
+    kubernetes, transport = api(*[error] * 5)
+    with pytest.raises((errors.Unavailable, errors.Unreachable)) as caught:
+        kubernetes.get(ES.at("shop", "a"))
+    assert errors.may_pass(caught.value)
+    assert len(transport.sent) == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (401, errors.Unauthorized, ["does not accept the credentials", "access entry"]),
+        (
+            403,
+            errors.Forbidden,
+            [
+                "allow this account to patch externalsecrets/a in namespace shop",
+                '{apiGroups: ["external-secrets.io"], resources: ["externalsecrets"], verbs: ["patch"]}',
+                "a Role in namespace shop",
+            ],
+        ),
+        (404, errors.NotFound, ["There is no externalsecrets/a in namespace shop"]),
+        (410, errors.Gone, ["too old"]),
+        (422, errors.Refused, ["refuses to patch", "Mend"]),
+    ],
+)
+def test_each_refusal_is_told_in_words(status, kind, words):
+    """What was asked, and for a missing right the line of RBAC that grants it; tried once."""
+    kubernetes, transport = api(Answer(status, {"message": "server\nsays\x1b[31m so"}))
+    with pytest.raises(kind) as caught:
+        kubernetes.merge_patch(ES.at("shop", "a"), {})
+    problem = caught.value.problems[0]
+    said = f"{problem.what} {problem.remedy}"
+    assert all(word in said for word in words), said
+    assert all("\n" not in cause and "\x1b" not in cause for cause in problem.causes)
+    assert len(transport.sent) == 1
+
+
+def test_a_login_page_is_no_api_server():
+    """A good status with another body."""
+    kubernetes, _ = api(Answer(200, b"<html>"))
+    with pytest.raises(errors.Refused, match="is not a Kubernetes API server"):
+        kubernetes.get(ES.at("shop", "a"))
+
+
+def test_a_list_is_read_page_by_page():
+    """All pages, and the version to watch on from."""
+    kubernetes, transport = api(
+        Answer(200, {"items": [{"n": 1}], "metadata": {"continue": "more", "resourceVersion": "4"}}),
+        Answer(200, {"items": [{"n": 2}], "metadata": {"resourceVersion": "5"}}),
+    )
+    assert kubernetes.list(ES.at("shop")) == (({"n": 1}, {"n": 2}), "5")
+    assert transport.sent[1][1].endswith("continue=more")
+
+
+def test_a_patch_names_us_and_merges():
+    """Field manager and content type."""
+    kubernetes, transport = api(Answer(200, {"a": 1}))
+    kubernetes.merge_patch(ES.at("shop", "a"), {"metadata": {}})
+    method, url, body, headers = transport.sent[0]
+    assert (method, body) == ("PATCH", {"metadata": {}})
+    assert url.endswith("?fieldManager=secret-sync")
+    assert headers["Content-Type"] == "application/merge-patch+json"
+
+
+def test_a_secrets_data_stays_in_the_cluster():
+    """Only metadata is asked for."""
+    kubernetes, transport = api(Answer(200, {"metadata": {}}))
+    kubernetes.get(SECRETS.at("shop", "a"), metadata_only=True)
+    assert "as=PartialObjectMetadata" in transport.sent[0][3]["Accept"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "allowed"),
+    [
+        (Answer(201, {"status": {"allowed": True}}), True),
+        (Answer(201, {"status": {"allowed": False}}), False),
+        (Answer(201, {}), True),
+        (Answer(403), True),
+        (Answer(404), True),
+    ],
+)
+def test_rights_are_reviewed(answer, allowed):
+    """Only a plain no is a no: where the review itself is barred, the request will tell."""
+    kubernetes, _ = api(answer)
+    assert kubernetes.may("patch", ES.at("shop", "a")) is allowed
+
+
+def test_an_absent_group_serves_no_version():
+    """ESO is not there."""
+    assert api(Answer(404))[0].served_versions("external-secrets.io") == ()
+
+
+def _line(kind, **thing):
+    return json.dumps({"type": kind, "object": thing}).encode()
+
+
+def test_a_watch_gives_events_and_ends_with_the_server():
+    """Half a line at the end is left to the next watch."""
+    answer = Answer(200, lines=[_line("ADDED", n=1), _line("BOOKMARK", n=2), b'{"type": "MOD'])
+    kubernetes, transport = api(answer)
+    assert list(kubernetes.watch(ES.at("shop"), "5", 60)) == [("ADDED", {"n": 1}), ("BOOKMARK", {"n": 2})]
+    assert "resourceVersion=5" in transport.sent[0][1]
+    assert answer.closed
+
+
+def test_a_watch_that_is_too_old_says_so():
+    """410 in an event, as the API server sends it in the middle of a watch."""
+    kubernetes, _ = api(Answer(200, lines=[_line("ERROR", code=410, message="too old")]))
+    with pytest.raises(errors.Gone):
+        list(kubernetes.watch(ES.at("shop"), "5", 60))
+
+
+def test_a_stopped_watch_gives_nothing():
+    """Stopped before it began, or while it waits."""
+    answer = Answer(200, lines=[_line("ADDED")])
+    watch = api(answer)[0].watch(ES.at("shop"), "5", 60)
+    watch.stop()
+    assert list(watch) == []
+    assert answer.closed
+
+
+@pytest.mark.parametrize(
+    ("outside", "told"),
+    [
+        ("a\nb\tc\x1b[0m\u2028d", "a b c [0m d"),
+        ("status: 400, RequestID: 1b2f-9a, api error X: no", "status: 400, api error X: no"),
+        ("denied, request id: ABC-1", "denied"),
+        ("x" * 500, "x" * 299 + "…"),
+    ],
+)
+def test_outside_text_is_cleaned(outside, told):
+    """One line, no control characters, no request ids, and not long."""
+    assert errors.clean(outside) == told
+
+
+# Over a real connection
+
+
+def test_a_certificate_without_key_identifier_is_accepted():
+    """As kubectl does; Python ≥ 3.13 alone would refuse it."""
+    with KubernetesServer("", eso=False, tls=make_certificate(authority_key_identifier=False)) as server:
+        kubernetes = connect(settings(server.kubeconfig()), Log(), eks=None)
+        assert "v1" in kubernetes.served_versions("external-secrets.io")
+        kubernetes.close()
+
+
+def test_another_ca_is_refused():
+    """Relaxed is only the form of the certificate: trust is not."""
+    other = make_certificate()
+    with KubernetesServer("", eso=False) as server:
+        kubeconfig = server.kubeconfig()
+        server.ca_pem = other.certificate_pem
+        kubernetes = connect(settings(server.kubeconfig()), Log(), eks=None)
+        with pytest.raises(errors.NotTrusted, match=r"TLS with .* fails: .*certificate"):
+            kubernetes.served_versions("external-secrets.io")
+        verified = connect(settings(kubeconfig), Log(), eks=None)
+        assert verified.served_versions("external-secrets.io")
+
+
+def test_another_host_name_is_refused_and_tls_server_name_mends_it():
+    """The name in the certificate counts, or the one that the kubeconfig says."""
+    with KubernetesServer("", eso=False) as server:
+        wrong = server.kubeconfig().replace("server:", "tls-server-name: elsewhere\n    server:")
+        with pytest.raises(errors.NotTrusted):
+            connect(settings(wrong), Log(), eks=None).served_versions("external-secrets.io")
+        right = wrong.replace("elsewhere", "localhost")
+        assert connect(settings(right), Log(), eks=None).served_versions("external-secrets.io")
+
+
+def test_a_loopback_address_goes_through_no_proxy(monkeypatch):
+    """As Go has it."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with KubernetesServer("", eso=False) as server:
+        assert connect(settings(server.kubeconfig()), Log(), eks=None).served_versions("external-secrets.io")
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [("https://127.0.0.1:1", "Connection refused"), ("https://nowhere.invalid", "its name is not known to DNS")],
+)
+def test_a_server_that_is_not_there_is_told_by_name(server, words, monkeypatch):
+    """The address, why, and what to check."""
+    monkeypatch.setattr("secret_action.cluster.api._BACKOFF", ())
+    kubeconfig = (
+        f"clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: []\n"
+        "contexts: [{name: x, context: {cluster: c}}]\ncurrent-context: x\n"
+    )
+    with pytest.raises(errors.Unreachable) as caught:
+        connect(settings(kubeconfig), Log(), eks=None).get(Resource("v1", "pods").at())
+    assert f"{server} cannot be reached: {words}" in caught.value.problems[0].what
+    assert "0x" not in str(caught.value)
+
+
+def test_eks_is_reached_by_name():
+    """Address, CA and token come from AWS; the token is masked."""
+
+    class Eks:
+        def __init__(self, server):
+            self.server = server
+
+        def describe_cluster(self, name):
+            import base64
+
+            assert name == "shop"
+            return self.server.url, base64.b64encode(self.server.ca_pem.encode()).decode()
+
+        def token(self, name):
+            return self.server.admin_token
+
+    with KubernetesServer("", eso=False) as server:
+        log = Log()
+        kubernetes = connect(settings(eks_cluster="shop"), log, eks=lambda: Eks(server))
+        assert kubernetes.served_versions("external-secrets.io")
+        assert server.admin_token in log.masked
+        assert log.lines == [f"Cluster: EKS shop at {server.url}"]
