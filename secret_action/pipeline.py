@@ -212,9 +212,13 @@ class Run:
             for entry in plan.entries:
                 self._log.line(f"{entry.action} {entry.parameter.path}" + (f" ({entry.note})" if entry.note else ""))
             metadata = store.look_up(aws, plan)
+            if metadata.note:
+                self._note(notices=(*self.report.notices, metadata.note))
+            # What was refused has its problem already, and would be called missing as well.
+            others = Plan(tuple(entry for entry in plan.entries if entry.parameter.path not in resolved.refused))
             problems = (
                 *resolved.problems,
-                *store.check_plan(plan, looked_for=resolved.names, region=aws.region, metadata=metadata),
+                *store.check_plan(others, looked_for=resolved.names, region=aws.region, metadata=metadata),
             )
             if problems:
                 raise InputError(*problems)

@@ -31,12 +31,14 @@ class Step:
 class Resolved:
     """given: values by parameter path. unused: names with the environment's prefix that nobody asks for.
 
-    names: by path, the names that each owned parameter was looked for under, in words.
+    names: by path, the names that each owned parameter was looked for under.
+    refused: paths whose value was found and is not to be used; `problems` says why.
     """
 
     given: Mapping[str, SourcedValue]
     names: Mapping[str, tuple[str, ...]]
     unused: tuple[str, ...]
+    refused: frozenset[str]
     problems: tuple[Problem, ...]
 
 
@@ -53,10 +55,12 @@ def resolve(parameters: Iterable[Parameter], environment: str, service: str, val
         *_shared_names(owned, steps),
     ]
     given: dict[str, SourcedValue] = {}
+    refused: set[str] = set()
     for parameter in owned:
         found = _first_present(parameter, steps[parameter.path], values)
         if isinstance(found, Problem):
             problems.append(found)
+            refused.add(parameter.path)
         elif found is not None:
             given[parameter.path] = found
     asked = {name for each in steps.values() for step in each for name in step.names}
@@ -66,6 +70,7 @@ def resolve(parameters: Iterable[Parameter], environment: str, service: str, val
             path: tuple(dict.fromkeys(name for step in each for name in step.names)) for path, each in steps.items()
         },
         unused=tuple(sorted(_prefixed(values, environment) - asked)),
+        refused=frozenset(refused),
         problems=tuple(problems),
     )
 

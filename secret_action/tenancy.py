@@ -12,6 +12,8 @@ from typing import Protocol
 from secret_action.errors import InputError
 from secret_action.github.app import AppSession
 from secret_action.github.tenants import checkout, fetch, workspace_is_tenants_checkout
+from secret_action.manifest.definitions import FILE_NAME
+from secret_action.manifest.layout import list_overlays
 from secret_action.model import Problem, Tenants
 from secret_action.ports import Clock, Log
 from secret_action.settings import Settings
@@ -95,11 +97,14 @@ def _missing(settings: Settings) -> list[Problem]:
 def _from_paths(settings: Settings) -> Subject:
     """`validate PATH…`: the tenants that folders, or files in them, belong to."""
     pattern = re.escape(settings.github.tenant_path).replace(re.escape("{service}"), "(?P<service>[^/]+)")
+    pattern = f"(?P<root>.*)/{pattern}"
     roots: dict[str, None] = {}
     services: dict[str, None] = {}
     for path in settings.paths:
         full = Path(path).resolve()
-        match = re.fullmatch(rf"(?P<root>.*?)/{pattern}(/.*)?", full.as_posix())
+        # A folder above the repository may bear the same name, so the one that holds a tenant is taken.
+        found = [match for folder in (full, *full.parents) if (match := re.fullmatch(pattern, folder.as_posix()))]
+        match = next((match for match in found if _holds_a_tenant(match)), found[-1] if found else None)
         if match is None or not full.exists():
             what = "belongs to no tenant" if full.exists() else "does not exist"
             raise InputError(
@@ -116,3 +121,8 @@ def _from_paths(settings: Settings) -> Subject:
             Problem(f"The paths lie in different repositories: {', '.join(roots)}.", "Run once for each of them.")
         )
     return Subject(checkout(next(iter(roots)), settings.github), tuple(services))
+
+
+def _holds_a_tenant(match: re.Match[str]) -> bool:
+    folder = Path(match[0])
+    return (folder / FILE_NAME).is_file() or bool(list_overlays(folder))

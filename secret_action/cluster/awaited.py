@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from secret_action.cluster import explanations
 from secret_action.cluster.content import Expectation, expected_content
 from secret_action.cluster.deployed import differences
 from secret_action.cluster.errors import Forbidden, NotFound, clean, may_pass
@@ -30,27 +31,6 @@ from secret_action.selector import Selector
 from secret_action.values import SecretValue
 
 _DATA_HASH = "reconcile.external-secrets.io/data-hash"
-_NEVER_REMEDY = (
-    "Give it `refreshPolicy: OnChange` or a positive refreshInterval and let it be deployed, or delete its Secret so "
-    "that ESO makes it anew."
-)
-_DEPLOY_REMEDY = (
-    "Look whether the GitOps tool has synced this commit, or deploy the manifests before the refresh; raise timeout "
-    "where it only takes longer."
-)
-_DIFFERS_CAUSE = (
-    "ESO read after this run's write, and the Secret holds other bytes: another region or account is read, somebody "
-    "else writes the Secret, or a parameter was changed meanwhile."
-)
-_DIFFERS_REMEDY = (
-    "Compare the store's region and role with those of this run, and look at `kubectl get secret {0} "
-    "--show-managed-fields -o jsonpath='{{.metadata.managedFields[*].manager}}'`."
-)
-_UNMARKED_CAUSE = f"Something in the cluster removes the annotation `{ANNOTATION}` before ESO can read it."
-_UNMARKED_REMEDY = (
-    f"Let the GitOps tool or admission policy leave the annotation `{ANNOTATION}` alone (Argo CD: `ignoreDifferences` "
-    f"with the JSON pointer /metadata/annotations/{ANNOTATION})."
-)
 _LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may be 7 minutes away
 
 
@@ -158,11 +138,11 @@ class Awaited:
             if may_pass(answer):
                 self._retry, self.phase, self._last_at = True, Phase.PROVING, now
             else:
-                self._finish(RefreshState.FAILED, self.words, diagnosis=_told(answer))
+                self._finish(RefreshState.FAILED, self.words, diagnosis=explanations.told(answer))
         else:
             self._patched, self.phase, self._last_at = answer, Phase.PROVING, now
             self._first_at = now if self._first_at is None else self._first_at
-            if self._events is None and ready(answer)[0] == "False":
+            if self._events is None and not self.failed and ready(answer)[0] == "False":
                 self.words = "It was failing before our annotation, and nothing shows that ESO has tried again."
                 self.outside.read_events(self.target.key, uid_of(answer))
             self._judge(now)
@@ -221,9 +201,9 @@ class Awaited:
     def give_up(self, trouble: SecretSyncError | None) -> None:
         """The timeout has passed, or there is nothing left to hope for. trouble: what ails the watch, if anything."""
         detail = trouble.problems[0].what if trouble else self.words
-        diagnosis = _told(trouble) if trouble else None
+        diagnosis = explanations.told(trouble) if trouble else None
         if self._proven is not None and self.content_differs:
-            diagnosis = diagnosis or Diagnosis(_DIFFERS_CAUSE, _DIFFERS_REMEDY.format(self._secret_name))
+            diagnosis = diagnosis or explanations.differs(self._secret_name)
             self._finish(self._proven_state, detail, ContentState.DIFFERS, diagnosis)
         elif self._proven is not None:
             self._finish(self._proven_state, "Content not checked: the time ran out.")
@@ -231,11 +211,11 @@ class Awaited:
             only_labels = all(where.startswith("metadata.labels") for where in self._mismatch)
             barred = bool(self._mismatch) and only_labels and not self._selected
             state = RefreshState.NOT_MANAGED if barred else RefreshState.NOT_DEPLOYED
-            self._finish(state, detail, diagnosis=diagnosis or Diagnosis(detail, _DEPLOY_REMEDY))
+            self._finish(state, detail, diagnosis=diagnosis or explanations.not_deployed(detail))
         else:
             state = RefreshState.FAILED if self.failed else RefreshState.NOT_PROVEN
             if self._patched and self._unmarked and not self.failed:
-                diagnosis = diagnosis or Diagnosis(_UNMARKED_CAUSE, _UNMARKED_REMEDY)
+                diagnosis = diagnosis or explanations.unmarked()
             self._finish(state, detail, diagnosis=diagnosis)
 
     # What follows from it
@@ -260,12 +240,8 @@ class Awaited:
         self.words = "ESO has not read it yet."
         self._expectation = expected_content(section(live, "spec"), self.terms.values)
         if owner := _cluster_owner(live):
-            cause = f"It is owned by the ClusterExternalSecret {owner}, which takes annotations away."
-            remedy = (
-                "Take it out of the tenant's manifests, or out of the ClusterExternalSecret. Annotating that one is "
-                "left to its owners: it would refresh every namespace."
-            )
-            self._finish(RefreshState.FAILED, cause, diagnosis=Diagnosis(cause, remedy))
+            diagnosis = explanations.owned(owner)
+            self._finish(RefreshState.FAILED, diagnosis.cause, diagnosis=diagnosis)
             return
         self.never = never_refreshes(live, self.controller) or ""
         if (self.never or self.terms.only_changed) and not self._expectation.reason:
@@ -333,16 +309,12 @@ class Awaited:
         read = {reference.path for reference in self.target.rendered.references}
         changed = sorted(read & self.terms.changed_paths)
         why = f"An annotation does not refresh it: {self.never}."
+        detail = " ".join(filter(None, [why, words]))
         if changed and content is not ContentState.PROVEN:
-            cause = f"It reads {', '.join(changed)}, which this run changed, and never refreshes: {self.never}."
-            diagnosis = Diagnosis(cause, _NEVER_REMEDY)
-            self._finish(RefreshState.FAILED, " ".join(filter(None, [why, words])), content, diagnosis)
-        elif content is ContentState.DIFFERS:
-            cause = f"Its Secret holds other values, and it never refreshes: {self.never}."
-            diagnosis = Diagnosis(cause, _NEVER_REMEDY)
-            self._finish(RefreshState.NEVER_REFRESHES, " ".join(filter(None, [why, words])), content, diagnosis)
+            self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed))
         else:
-            self._finish(RefreshState.NEVER_REFRESHES, f"{why} {words}".strip(), content)
+            diagnosis = explanations.never(self.never, []) if content is ContentState.DIFFERS else None
+            self._finish(RefreshState.NEVER_REFRESHES, detail, content, diagnosis)
 
     def _start_over(self, words: str) -> None:
         self.phase, self.words, self._deployed = Phase.DEPLOYING, words, False
@@ -378,11 +350,6 @@ class Awaited:
             detail,
             diagnosis,
         )
-
-
-def _told(error: SecretSyncError) -> Diagnosis:
-    problem = error.problems[0]
-    return Diagnosis(problem.what, problem.remedy, problem.causes)
 
 
 def _cluster_owner(live: Object) -> str:

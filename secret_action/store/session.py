@@ -6,6 +6,7 @@ Never turns on botocore's debug log, which prints request bodies, decrypted valu
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from functools import cached_property
 from threading import RLock
@@ -50,25 +51,25 @@ class AwsSession:
     def ssm_reader(self) -> SSMClient:
         """For reads: botocore retries by itself."""
         with self._lock:
-            return self._session.client("ssm", config=client_config(_READ_ATTEMPTS))
+            return self._session.client("ssm", config=client_config(_READ_ATTEMPTS), verify=_certificates())
 
     @cached_property
     def ssm_writer(self) -> SSMClient:
         """For writes: one attempt a call, since the write loop paces and retries, and looks before it does."""
         with self._lock:
-            return self._session.client("ssm", config=client_config(1))
+            return self._session.client("ssm", config=client_config(1), verify=_certificates())
 
     @cached_property
     def eks(self) -> EKSClient:
         """For the cluster's address."""
         with self._lock:
-            return self._session.client("eks", config=client_config(_READ_ATTEMPTS))
+            return self._session.client("eks", config=client_config(_READ_ATTEMPTS), verify=_certificates())
 
     @cached_property
     def sts(self) -> STSClient:
         """For the caller's identity."""
         with self._lock:
-            return self._session.client("sts", config=client_config(_READ_ATTEMPTS))
+            return self._session.client("sts", config=client_config(_READ_ATTEMPTS), verify=_certificates())
 
     @cached_property
     def account(self) -> str:
@@ -130,6 +131,13 @@ def client_config(attempts: int, **options: Any) -> Config:
         user_agent_extra=f"secret-sync/{__version__}",
         **options,
     )
+
+
+def _certificates() -> str | None:
+    """The CA bundle that `SSL_CERT_FILE` names: botocore knows only AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE."""
+    if os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE"):
+        return None
+    return os.environ.get("SSL_CERT_FILE") or None
 
 
 def _session(region: str | None, **credentials: str) -> Session:
@@ -198,4 +206,4 @@ def _anonymous_sts(region: str) -> STSClient:
     """A client for the one call that needs no credentials: one attempt, since each try needs a fresh OIDC token."""
     from botocore import UNSIGNED
 
-    return _session(region).client("sts", config=client_config(1, signature_version=UNSIGNED))
+    return _session(region).client("sts", config=client_config(1, signature_version=UNSIGNED), verify=_certificates())

@@ -80,11 +80,11 @@ class Undo:
 
     def finished(self) -> bool:
         """Whether it is known of every parameter what became of it."""
-        return self.count() == len(self._written)
+        return len(self._results) == len(self._written)
 
-    def count(self) -> int:
-        """Of how many parameters it is known."""
-        return len(self._results)
+    def progress(self) -> str:
+        """How far it is, in words."""
+        return f"{len(self._results)} of {len(self._written)} written parameters looked at again, to undo them"
 
     def result(self, path: str) -> WriteResult | None:
         """What became of one parameter; None for one that was not written."""
@@ -93,7 +93,7 @@ class Undo:
         return self._results.get(path) or self._left(self._written[path], _NO_TIME)
 
     def _undo(self, batch: list[Written]) -> None:
-        self._pacer.renew()  # what was written got through, whatever became of the rest
+        self._pacer.renew()  # here, not in the main thread: the pacer has a lock
         self._guarded(batch, self._undo_batch)
 
     def _undo_batch(self, batch: list[Written]) -> None:
@@ -132,7 +132,7 @@ class Undo:
             self._note(_not_ours(item, attempt, self._region))
         elif seen is None:
             self._note(_result(item, WriteState.UNDONE, "Somebody else removed it."))
-        elif seen.version != attempt.version:
+        elif (seen.version, seen.value) != (attempt.version, item.change.value):
             detail = f"Somebody else wrote version {seen.version} since. It was left alone."
             self._note(_result(item, WriteState.LEFT, detail, seen.version, commands.history(item.path, self._region)))
         else:

@@ -102,9 +102,9 @@ class _Stage:
         """Writes, undoes where that is due, and says what became of it."""
         if not self._crew.stopped():
             self._crew.start()
-        self._wait(self._writes_settled, "written")
+        settled = self._wait(self._writes_settled, self._writing)
         if self._crew.stopped():
-            self._take_back()
+            self._take_back(hanging=not settled)
         return self._outcome()
 
     def cancel(self, cancelled: CancelledError) -> None:
@@ -140,48 +140,52 @@ class _Stage:
             return False
         return len(attempts) == len(self._entries) or self._crew.stopped()
 
-    def _take_back(self) -> None:
+    def _take_back(self, *, hanging: bool) -> None:
+        """Undoes what was written. hanging: the grace is over, and some requests are still on their way."""
         if self._undo is None:
+            written = self._written(hanging=hanging)
             self._undo = Undo(
-                self._session, self._metadata, self._kms_key_id, self._pacer, self._written(), self._lines.put
+                self._session, self._metadata, self._kms_key_id, self._pacer, written, tell=self._lines.put
             )
             if self._cancelled is not None:
                 self._deadline = self._clock.now() + CANCEL_UNDO
         self._undo.start()
-        self._wait(self._undo.finished, "looked at again, to undo them")
+        self._wait(self._undo.finished, self._undo.progress)
         self._undo.stop()
 
-    def _written(self) -> list[Written]:
+    def _written(self, *, hanging: bool) -> list[Written]:
+        # Once the writes are settled, what a thread still marks as sending finds the crew stopped and is never sent.
+        fates = (Fate.WRITTEN, Fate.UNKNOWN, *((Fate.SENDING,) if hanging else ()))
         entries = {entry.parameter.path: entry for entry in self._entries}
         return [
             Written(entries[path], self._change(entries[path]), attempt)
             for path, attempt in list(self._attempts.items())
-            if attempt.fate in (Fate.WRITTEN, Fate.UNKNOWN, Fate.SENDING)
+            if attempt.fate in fates
         ]
 
-    def _wait(self, settled: Callable[[], bool], done: str) -> None:
-        """Returns when `settled` says so, or when a cancel's time is over. Tells meanwhile what happens."""
+    def _wait(self, settled: Callable[[], bool], progress: Callable[[], str]) -> bool:
+        """Returns True when `settled` says so, False when a cancel's time is over. Tells meanwhile what happens."""
         told_at = self._clock.now()
         while not settled():
             with suppress(Empty):
                 self._tell(self._lines.get(timeout=_STEP))
             now = self._clock.now()
             if self._deadline is not None and now >= self._deadline:
-                return
+                return False
             if now - told_at >= _PROGRESS_EVERY:
                 told_at = now
-                self._log.progress(f"{self._count()} of {len(self._entries)} parameters {done}")
+                self._log.progress(progress())
         while not self._lines.empty():
             self._tell(self._lines.get())
+        return True
 
     def _tell(self, line: str) -> None:
         if line:
             self._log.line(line)
 
-    def _count(self) -> int:
-        if self._undo is not None:
-            return self._undo.count()
-        return sum(attempt.fate in _GOOD for attempt in list(self._attempts.values()))
+    def _writing(self) -> str:
+        done = sum(attempt.fate in _GOOD for attempt in list(self._attempts.values()))
+        return f"{done} of {len(self._entries)} parameters written"
 
     def _outcome(self) -> WriteOutcome:
         results = tuple(self._result(entry) for entry in self._entries)
@@ -228,9 +232,8 @@ _STATES = {
     Fate.REFUSED: WriteState.FAILED,
     Fate.MOVED: WriteState.LEFT,
     Fate.NOT_STARTED: WriteState.NOT_STARTED,
-    # Both are looked at again by the undo, which has the last word on them.
-    Fate.SENDING: WriteState.LEFT,
-    Fate.UNKNOWN: WriteState.LEFT,
+    Fate.SENDING: WriteState.NOT_STARTED,  # began when the crew was stopped already
+    Fate.UNKNOWN: WriteState.LEFT,  # the undo looks at it again, and has the last word
 }
 
 

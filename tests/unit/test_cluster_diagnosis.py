@@ -52,7 +52,7 @@ ROWS = {
         evidence("error processing spec.data[0] (key: /p/a), err: Secret does not exist", parameters={"/p/a": True}),
         "reads another region or account",
     ),
-    "access denied": (evidence(DENIED.format("ssm:GetParameter")), "may not read The parameter /p/a from SSM"),
+    "access denied": (evidence(DENIED.format("ssm:GetParameter")), "may not read the parameter /p/a from SSM"),
     "kms denied": (evidence(DENIED.format("kms:Decrypt")), "lacks kms:Decrypt"),
     "kms key gone": (
         evidence("api error AccessDeniedException: The ciphertext refers to a customer master key that does not exist"),

@@ -1,0 +1,62 @@
+"""Failures whose cause a refresh knows by itself, each with its remedy. For all others ESO's traces are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from secret_action.cluster.proof import ANNOTATION
+from secret_action.errors import SecretSyncError
+from secret_action.model import Diagnosis
+
+
+def told(error: SecretSyncError) -> Diagnosis:
+    """The API server said it."""
+    problem = error.problems[0]
+    return Diagnosis(problem.what, problem.remedy, problem.causes)
+
+
+def not_deployed(words: str) -> Diagnosis:
+    """The timeout passed before the cluster had taken over the manifest; words: what differs."""
+    return Diagnosis(
+        words,
+        "Look whether the GitOps tool has synced this commit, or deploy the manifests before the refresh; raise "
+        "timeout where it only takes longer.",
+    )
+
+
+def owned(owner: str) -> Diagnosis:
+    """ESO: the controller of a ClusterExternalSecret overwrites all annotations of what it makes."""
+    return Diagnosis(
+        f"It is owned by the ClusterExternalSecret {owner}, which takes annotations away.",
+        "Take it out of the tenant's manifests, or out of the ClusterExternalSecret. Annotating that one is left to "
+        "its owners: it would refresh every namespace.",
+    )
+
+
+def never(reason: str, changed: Sequence[str]) -> Diagnosis:
+    """changed: the parameters that it reads and that this run wrote."""
+    reads = f"It reads {', '.join(changed)}, which this run changed" if changed else "Its Secret holds other values"
+    return Diagnosis(
+        f"{reads}, and it never refreshes: {reason}.",
+        "Give it `refreshPolicy: OnChange` (and neither a pinned version nor an immutable target) and let that be "
+        "deployed, or delete its Secret so that ESO makes it anew.",
+    )
+
+
+def unmarked() -> Diagnosis:
+    """Our annotation does not stay."""
+    return Diagnosis(
+        f"Something in the cluster removes the annotation `{ANNOTATION}` before ESO can read it.",
+        f"Let the GitOps tool or admission policy leave the annotation `{ANNOTATION}` alone (Argo CD: "
+        f"`ignoreDifferences` with the JSON pointer /metadata/annotations/{ANNOTATION}).",
+    )
+
+
+def differs(secret_name: str) -> Diagnosis:
+    """Proven, and the Secret still holds other bytes."""
+    return Diagnosis(
+        "ESO read after this run's write, and the Secret holds other bytes: another region or account is read, "
+        "somebody else writes the Secret, or a parameter was changed meanwhile.",
+        "Compare the store's region and role with those of this run, and look who writes the Secret: `kubectl get "
+        f"secret {secret_name} -o jsonpath='{{.metadata.managedFields[*].manager}}' --show-managed-fields`.",
+    )
