@@ -91,7 +91,7 @@ class Run:
         planned = self._plan(aws.result(), manifest, resolved) if aws and mode.reads_cloud else None
         seen = self._seen(inspection.result()) if inspection else None
         if planned and seen:
-            self._refuse_never_refreshing(planned.plan, seen)
+            self._refuse_never_refreshing(planned, seen)
         if settings.dry_run:
             return
         if aws and planned and mode.writes_store:
@@ -240,21 +240,25 @@ class Run:
             self._warn(warning)
         return inspection
 
-    def _refuse_never_refreshing(self, plan: Plan, seen: Inspection) -> None:
-        """A value that changes but that only a never refreshing ExternalSecret delivers would not arrive."""
-        changed = {entry.parameter.path for entry in plan.of(Action.CREATE, Action.UPDATE)}
+    def _refuse_never_refreshing(self, planned: Planned, seen: Inspection) -> None:
+        """A value that changes and that only a never refreshing ExternalSecret delivers would not arrive."""
+        deliveries = [
+            (found, reference, found.stale(reference))
+            for found in seen.found
+            for reference in found.external_secret.references
+            if reference.path in planned.changed
+        ]
+        delivered = {reference.path for _, reference, stale in deliveries if not stale}
         problems = [
             Problem(
                 f"ExternalSecret {found.external_secret.name} would never deliver the new value of {reference.path}: "
-                f"{found.never_refreshes}",
+                f"{stale}",
                 "Write refreshPolicy: OnChange (without a pinned version or an immutable target), deploy that, and "
                 "run again. Nothing was written.",
                 where=reference.where,
             )
-            for found in seen.found
-            if found.never_refreshes
-            for reference in found.external_secret.references
-            if reference.path in changed
+            for found, reference, stale in deliveries
+            if stale and reference.path not in delivered
         ]
         if problems:
             raise ManifestError(*problems)
@@ -325,7 +329,7 @@ class Run:
         return connect(self._settings.cluster, self._log, eks=eks, clock=self._clock)
 
     def _close(self) -> None:
-        """Removes what the Kubernetes client keeps in files."""
+        """Ends the connections to the cluster."""
         if self._cluster is not None and (api := self._cluster.finished(_CLOSE_SECONDS)):
             api.close()
 

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, auto
 
 from secret_action.cluster import explanations
 from secret_action.cluster.content import Expectation, expected_content
 from secret_action.cluster.deployed import differences
 from secret_action.cluster.errors import Forbidden, NotFound, clean, may_pass
-from secret_action.cluster.live import Object, entries, is_going, is_managed, ready, section, target_name, text, uid_of
+from secret_action.cluster.live import (
+    Object,
+    cluster_owner,
+    is_going,
+    is_managed,
+    ready,
+    section,
+    target_name,
+    text,
+    uid_of,
+)
 from secret_action.cluster.outside import Outside
 from secret_action.cluster.proof import (
     ANNOTATION,
@@ -37,11 +47,15 @@ _LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may
 class Phase(Enum):
     """Where it stands."""
 
-    DEPLOYING = "the cluster has not taken over the manifest"
-    ANNOTATING = "annotated"
-    PROVING = "ESO has not read it yet"
-    COMPARING = "the Secret is being compared"
-    DONE = "done"
+    DEPLOYING = auto()
+    """The cluster has not taken over the manifest."""
+    ANNOTATING = auto()
+    """Our patch is under way."""
+    PROVING = auto()
+    """ESO is to read it."""
+    COMPARING = auto()
+    """The Secret's hash is being read."""
+    DONE = auto()
 
 
 @dataclass(frozen=True)
@@ -239,7 +253,7 @@ class Awaited:
         self._deployed = True
         self.words = "ESO has not read it yet."
         self._expectation = expected_content(section(live, "spec"), self.terms.values)
-        if owner := _cluster_owner(live):
+        if owner := cluster_owner(live):
             diagnosis = explanations.owned(owner)
             self._finish(RefreshState.FAILED, diagnosis.cause, diagnosis=diagnosis)
             return
@@ -350,10 +364,3 @@ class Awaited:
             detail,
             diagnosis,
         )
-
-
-def _cluster_owner(live: Object) -> str:
-    for owner in entries(section(live, "metadata"), "ownerReferences"):
-        if owner.get("kind") == "ClusterExternalSecret":
-            return text(owner, "name")
-    return ""

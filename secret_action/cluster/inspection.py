@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.live import Object, entries, is_managed, name_of, ready, section, text
+from secret_action.cluster.live import Object, entries, is_managed, name_of, ready, section, synced_version_of, text
 from secret_action.cluster.paths import ESO_GROUP, Resource, external_secrets, store_resource
 from secret_action.cluster.proof import never_refreshes
 from secret_action.cluster.targets import Target, targets
 from secret_action.errors import ClusterError
-from secret_action.model import ExternalSecret, Problem
+from secret_action.model import ExternalSecret, Problem, Reference
 from secret_action.ports import Log
 from secret_action.settings import ClusterSettings
 
@@ -45,6 +45,13 @@ class Found:
     def managed(self) -> bool:
         """Whether the live one carries the platform's mark; False where it is not there."""
         return self.live is not None and is_managed(section(self.live, "metadata", "labels"))
+
+    def stale(self, reference: Reference) -> str:
+        """Why one of its entries would not take a new value; empty where it would."""
+        if self.never_refreshes:
+            return self.never_refreshes
+        synced = self.live is not None and bool(synced_version_of(self.live))
+        return f"it pins version {reference.version}" if synced and reference.version else ""
 
 
 @dataclass(frozen=True)

@@ -75,3 +75,11 @@ def ready(thing: Object) -> tuple[str, str, str]:
 def target_name(thing: Object) -> str:
     """The Secret that it fills: `spec.target.name`, or its own name."""
     return text(thing, "spec", "target", "name") or name_of(thing)
+
+
+def cluster_owner(thing: Object) -> str:
+    """The ClusterExternalSecret that made it; empty where none did."""
+    for owner in entries(section(thing, "metadata"), "ownerReferences"):
+        if owner.get("kind") == "ClusterExternalSecret":
+            return text(owner, "name")
+    return ""

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.runner import RunResult
 from sandbox.world import EXAMPLE, VALUES
-from tests.scenarios.conftest import CheckedWorld, MakeWorld
+from tests.scenarios.conftest import CheckedWorld
 
 PATH = "/zerotouch/prod/my-service/"
 JWKS = "/zerotouch/prod/zerotouch-platform/jwks_url"
@@ -28,9 +28,14 @@ def tenants_with(folder: Path, changes: dict[str, str]) -> Path:
     return copy
 
 
+def calls(world: CheckedWorld) -> list[str]:
+    """What the action asked of AWS, in order; the operator asks with credentials of its own."""
+    return [str(call) for call in world.aws.calls if call.access_key != "sandbox"]
+
+
 def writes(world: CheckedWorld) -> list[str]:
-    """The calls that change something in SSM, in order."""
-    return [str(call) for call in world.aws.calls if str(call) in ("PutParameter", "DeleteParameters")]
+    """Those of its calls that change something in SSM."""
+    return [call for call in calls(world) if call in ("PutParameter", "DeleteParameters")]
 
 
 def failed(result: RunResult, exit_code: int = 1) -> str:
@@ -148,7 +153,9 @@ class TestRights:
 
     def test_no_right_to_read_one_of_ours(self, world):
         """GetParameters fails whole for one name: the message names that one and not its nine neighbours."""
-        world.aws.denies.append(lambda operation, name: operation == "GetParameters" and name.endswith("jwt_public_key"))
+        world.aws.denies.append(
+            lambda operation, name: operation == "GetParameters" and name.endswith("jwt_public_key")
+        )
         text = failed(world.run(mode="push"))
         assert f"may not ssm:GetParameters on {ARN}{PATH}jwt_public_key." in text
         assert f'"Resource": ["{ARN}{PATH}jwt_public_key"]' in text
@@ -163,8 +170,7 @@ class TestRights:
         assert result.exit_code == 0, result.log_as_shown()
         assert (result.outputs["created"], result.outputs["updated"]) == ("5", "1")
         assert "not ours, not checked" in result.summary
-        assert '"Action": "ssm:DescribeParameters"' in result.summary
-        assert any("ssm:DescribeParameters" in a.message for a in result.annotations if a.level == "warning")
+        assert "ssm:DescribeParameters" in result.summary
 
 
 class TestWhatIsWritten:
@@ -207,7 +213,9 @@ class TestWhatIsWritten:
 
     def test_a_json_value_without_a_property_is_found_before_any_write(self, world):
         """The message names the property, its reader and the source; never the value."""
-        text = failed(world.run(VALUES | {"SMTP_CREDENTIALS": '{"host": "mail.internal.example", "username": "m4iler"}'}), 2)
+        text = failed(
+            world.run(VALUES | {"SMTP_CREDENTIALS": '{"host": "mail.internal.example", "username": "m4iler"}'}), 2
+        )
         assert "PROD_SMTP_CREDENTIALS has no property password" in text
         assert "my-service-smtp" in text
         assert "secrets-patch.yaml" in text
@@ -245,9 +253,10 @@ class TestRefusals:
 
     def test_another_region_lacks_what_others_own(self, world):
         """In the wrong region the platform's parameter is missing: the run stops before it creates anything there."""
-        text = failed(world.run(mode="push", aws_region="eu-west-1"), 2)
+        result = world.run(mode="push", aws_region="eu-west-1")
+        text = failed(result, 2)
         assert f"{JWKS} does not exist" in text
-        assert "another region or account" in text
+        assert "another region or account" in result.summary
         assert world.aws.parameters("eu-west-1") == {}
 
     def test_the_role_is_refused(self, world):
@@ -259,7 +268,7 @@ class TestRefusals:
         assert "aud = sts.amazonaws.com" in text
         assert "trust policy" in text
         assert "eyJ" not in result.log_as_shown() + result.summary + str(result.report)
-        assert [str(call) for call in world.aws.calls] == ["AssumeRoleWithWebIdentity"]
+        assert calls(world) == ["AssumeRoleWithWebIdentity"]
 
     @pytest.mark.parametrize(
         ("inputs", "env", "exit_code", "words"),
@@ -268,7 +277,7 @@ class TestRefusals:
             ({"aws_region": ""}, {}, 2, "aws-region"),
             ({"aws_region": "Frankfurt am Main"}, {}, 2, "Frankfurt am Main"),
             ({"aws_role_to_assume": ""}, {"AWS_EC2_METADATA_DISABLED": "true"}, 2, "No AWS credentials were found"),
-            ({"aws_role_to_assume": "release"}, {}, 2, "is not the ARN of a role: release"),
+            ({"aws_role_to_assume": "release"}, {}, 2, "`aws-role-to-assume`: “release”"),
         ],
         ids=["no id-token permission", "no region", "no such region", "no credentials", "no ARN"],
     )
@@ -276,17 +285,16 @@ class TestRefusals:
         """Each names the input or the permission that is missing; AWS is not asked in vain."""
         text = failed(world.run(mode="push", env=env, **inputs), exit_code)
         assert words in text
-        assert world.aws.calls == []
+        assert calls(world) == []
 
 
-def test_the_pattern_of_calls_of_a_mixed_run(world: CheckedWorld, make_world: MakeWorld) -> None:
+def test_the_pattern_of_calls_of_a_mixed_run(world: CheckedWorld) -> None:
     """Ten names a read, others' names apart, details only of what is overwritten, then one write each."""
     world.aws.put(PATH + "database_url", "before-database")
     world.aws.put(PATH + "jwt_public_key", VALUES["JWT_PUBLIC_KEY"])
     result = world.run(mode="push")
     assert (result.outputs["created"], result.outputs["updated"], result.outputs["unchanged"]) == ("4", "1", "1")
-    calls = [str(call) for call in world.aws.calls if str(call) != "GetParameter"]
-    assert calls == [
+    assert calls(world) == [
         "AssumeRoleWithWebIdentity",
         "GetParameters",
         "GetParameters",
