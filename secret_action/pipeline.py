@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from secret_action import __version__, tenancy
+from secret_action import __version__, clients, tenancy
 from secret_action.background import Background
 from secret_action.errors import CancelledError, ClusterError, InputError, ManifestError, SecretSyncError, StoreError
 from secret_action.github.oidc import fetch_token
@@ -76,6 +76,8 @@ class Run:
 
     def _stages(self, folder: Path) -> None:
         mode, settings = self._settings.mode, self._settings
+        if tenancy.asks_github(settings, self._environ):
+            clients.load(clients.GITHUB)  # first, since all else waits for GitHub's answers
         # Neither depends on the manifests, so they get ready while GitHub answers.
         aws = Background(self._connect_aws) if mode.reads_cloud or self._asks_eks else None
         self._cluster = cluster = Background(lambda: self._connect_cluster(aws)) if self._looks_at_cluster else None
@@ -153,7 +155,7 @@ class Run:
             if errors:
                 problems.append(
                     Problem(
-                        f"The manifests break {errors} {'rules' if errors > 1 else 'rule'}; nothing was written.",
+                        f"The manifests hold {errors} {'errors' if errors > 1 else 'error'}; nothing was written.",
                         "Mend what is listed under findings.",
                     )
                 )
@@ -252,7 +254,7 @@ class Run:
         problems = [
             Problem(
                 f"ExternalSecret {found.external_secret.name} would never deliver the new value of {reference.path}: "
-                f"{stale}",
+                f"{stale}.",
                 "Write refreshPolicy: OnChange (without a pinned version or an immutable target), deploy that, and "
                 "run again. Nothing was written.",
                 where=reference.where,
@@ -312,6 +314,7 @@ class Run:
         return self._looks_at_cluster and bool(self._settings.cluster.eks_cluster)
 
     def _connect_aws(self) -> AwsSession:
+        clients.load(clients.AWS)
         from secret_action import store
 
         oidc = self._settings.aws.oidc
@@ -322,6 +325,7 @@ class Run:
         return fetch_token(oidc, audience, self._log, self._clock)
 
     def _connect_cluster(self, aws: Background[AwsSession] | None) -> KubernetesApi:
+        clients.load(clients.KUBERNETES)
         from secret_action.cluster import connect
         from secret_action.store.eks import EksAccess
 

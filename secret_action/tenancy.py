@@ -41,18 +41,27 @@ def find(
 
     download: a private folder that an archive may be unpacked into. Raises InputError or GitHubError.
     """
-    services = (settings.service,) if settings.service else ()
     if settings.paths:
         return _from_paths(settings)
-    directory = settings.github.directory
-    if not directory and workspace_is_tenants_checkout(settings.github, environ):
-        directory = settings.github.workspace
-    on_a_laptop = settings.mode.name == "validate" and not settings.github.workspace
-    if not directory and settings.github.credentials is None and on_a_laptop:
-        directory = "."
-    if directory:
+    services = (settings.service,) if settings.service else ()
+    if directory := _directory(settings, environ):
         return Subject(checkout(directory, settings.github), services)
     return Subject(_fetch(settings, download, log, clock, shield), services)
+
+
+def asks_github(settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Whether `find` would talk to GitHub."""
+    return not settings.paths and not _directory(settings, environ) and settings.github.credentials is not None
+
+
+def _directory(settings: Settings, environ: Mapping[str, str]) -> str:
+    """The checkout that is judged; empty where there is none."""
+    if settings.github.directory:
+        return settings.github.directory
+    if workspace_is_tenants_checkout(settings.github, environ):
+        return settings.github.workspace
+    on_a_laptop = settings.mode.name == "validate" and not settings.github.workspace
+    return "." if on_a_laptop and settings.github.credentials is None else ""
 
 
 def _fetch(settings: Settings, download: Path, log: Log, clock: Clock, shield: Shield) -> Tenants:

@@ -46,6 +46,33 @@ def test_help_loads_next_to_nothing():
     assert not packages & {"boto3", "botocore", "kubernetes", "github", "sandbox", "jinja2"}
 
 
+LOAD_AT_ONCE = """
+import sys, threading
+from secret_action import clients
+sys.setswitchinterval(1e-6)
+failed = []
+def load(modules):
+    try:
+        clients.load(modules)
+    except BaseException as error:
+        failed.append(repr(error))
+threads = [threading.Thread(target=load, args=(m,)) for m in (clients.GITHUB, clients.AWS, clients.KUBERNETES)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(failed)
+"""
+
+
+def test_threads_that_load_clients_at_once_do_not_meet_half_a_module():
+    """requests is shared by all three, and its parts need one another."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD_AT_ONCE], cwd=ROOT, env={}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_the_product_never_names_its_sandbox():
     """Not even in a string that is imported later."""
     for path in (ROOT / "secret_action").rglob("*.py"):

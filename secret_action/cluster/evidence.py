@@ -117,7 +117,8 @@ class Gatherer:
             return ()
         warnings = [event for event in events if event.get("type") == "Warning"]
         warnings.sort(key=_when, reverse=True)
-        return tuple(clean(text(event, "message")) for event in warnings[:_MOST])
+        # Without its request ids, the same failure of several attempts is one text.
+        return tuple(dict.fromkeys(clean(text(event, "message")) for event in warnings))[:_MOST]
 
     def _operator(self) -> tuple[Object, ...] | None:
         """ESO's pods, wherever we may look for them; None where we may not."""

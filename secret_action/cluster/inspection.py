@@ -34,7 +34,8 @@ class Found:
     live: Object | None
     """None where it is not there yet."""
     never_refreshes: str | None
-    """Why an annotation would not bring a new value into its Secret; None where it would, and where it is new."""
+    """Why, once the manifest is deployed, an annotation would not bring a new value into its Secret; None where it
+    would, and where it is new."""
 
     @property
     def external_secret(self) -> ExternalSecret:
@@ -101,7 +102,9 @@ def inspect(
 def _found(target: Target, live: Object | None, inspection: Inspection) -> Found:
     never = None
     if live is not None:
-        never = never_refreshes(live, inspection.controller_of(live, target.namespace))
+        # Judged as it will be: by the manifest that the refresh waits for, which may mend what the cluster still has.
+        deployed = {**live, "spec": target.rendered.spec}
+        never = never_refreshes(deployed, inspection.controller_of(deployed, target.namespace))
     return Found(target, live, never)
 
 

@@ -66,8 +66,8 @@ def test_validate_in_the_tenants_repository_judges_the_checkout_and_asks_nobody(
     change(
         tenants / PRODUCTION_PATCH, "/zerotouch/prod/my-service/database_url", "/zerotouch/dev/my-service/database_url"
     )
-    change(tenants / "tenants/other-service/overlays/dev/patches/secrets-patch.yaml", "key: /zerotouch/dev/other-service/openai_api_key",
-           "key: /zerotouch/dev/other-service/OPENAI-KEY")  # fmt: skip
+    other = "tenants/other-service/overlays/dev/patches/secrets-patch.yaml"
+    change(tenants / other, "/zerotouch/dev/other-service/openai_api_key", "/zerotouch/dev/other-service/OPENAI-KEY")
     bad = world.run({}, env=workspace, mode="validate", environment="", service="")
     assert bad.exit_code == 2
     found = {(a.title, a.file): a.line for a in bad.annotations if a.level == "error" and a.file}
@@ -78,7 +78,7 @@ def test_validate_in_the_tenants_repository_judges_the_checkout_and_asks_nobody(
         .index("        key: /zerotouch/dev/my-service/database_url")
     )
     assert found[("wrong-environment", PRODUCTION_PATCH)] == line + 1
-    assert ("key-not-normalised", "tenants/other-service/overlays/dev/patches/secrets-patch.yaml") in found
+    assert ("key-not-normalised", other) in found
 
     one = world.run({}, env=workspace, mode="validate", environment="dev", service=SERVICE)
     assert one.exit_code == 0, "another overlay and another tenant are none of its business"

@@ -177,7 +177,7 @@ class TestWhatIsWritten:
     """Key, tier, type and description are kept, or become what was asked for."""
 
     def test_an_overwrite_keeps_the_key_and_a_string_becomes_a_secure_string(self, world):
-        """Without `aws-kms-key-id` an overwrite must not move a parameter to the account's default key; with it, does."""
+        """Without `aws-kms-key-id` an overwrite does not move a parameter to the account's default key; with it, it does."""
         world.aws.put(PATH + "database_url", "before-database", key_id="alias/app", description="the main database")
         world.aws.put(PATH + "openai_api_key", "before-openai-key", type="String")
         result = world.run(mode="push")

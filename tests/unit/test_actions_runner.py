@@ -20,8 +20,8 @@ TRICKS = st.lists(
     st.one_of(
         st.text(max_size=5),
         st.sampled_from(
-            ["::", "::error::", "##[", "##[error]", "::add-mask::x", "::stop-commands::x", "\n", "\r", "%0A", "%25", ",", "]",
-             ":", ";", "=", "<<", "\u2028", "\x85", "\x1b[31m", " ", "\u00a0", "\u3000::error::", "file=", "endgroup"]
+            ["::", "::error::", "##[", "##[error]", "::add-mask::x", "::stop-commands::x", "\n", "\r", "%0A", "%25",
+             ",", "]", ":", ";", "=", "<<", "\u2028", "\x85", "\x1b[31m", " ", "\u00a0", "\u3000::error::", "file="]
         ),
     ),
     max_size=8,

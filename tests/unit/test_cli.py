@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from secret_action import __version__, cli, contract
+from tests.unit.manifest_samples import external_secret, one_overlay, write_tree
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +89,25 @@ def test_paths_belong_to_validate(capsys):
     code, told = report(capsys, "push", "tenants/shop", "--environment", "prod", "--service", "shop")
     assert code == 2
     assert "Only validate takes paths" in told["problems"][0]["what"]
+
+
+def test_paths_are_found_below_a_folder_that_is_called_as_the_tenants_are(capsys, tmp_path):
+    """A checkout may lie in `tenants/`, and a file anywhere in a tenant stands for it."""
+    root = tmp_path / "tenants" / "repository"
+    write_tree(root, one_overlay(external_secret()))
+    code, told = report(capsys, "validate", str(root / "tenants" / "shop" / "overlays" / "prod" / "es.yaml"))
+    assert code == 0, told["problems"]
+    assert [parameter["path"] for parameter in told["parameters"]] == ["/zerotouch/prod/shop/url"]
+    assert told["service"] == "shop"
+
+
+@pytest.mark.parametrize(("path", "says"), [("nowhere", "does not exist"), (".", "belongs to no tenant")])
+def test_a_path_that_is_no_tenant_is_named(capsys, path, says):
+    """With where tenants are looked for."""
+    code, told = report(capsys, "validate", path)
+    assert code == 2
+    assert f"{path} {says}." in told["problems"][0]["what"]
+    assert "tenants/{service}" in told["problems"][0]["remedy"]
 
 
 def test_an_unknown_mode_names_the_nearest(capsys):

@@ -7,7 +7,7 @@ from secret_action.manifest.kustomize import find_kustomize
 from secret_action.manifest.layout import list_overlays, list_services
 from secret_action.manifest.read import Scope, read_tenant
 from secret_action.naming import ParameterPath
-from tests.unit.manifest_samples import SERVICE, TENANT, TEMPLATE, external_secret, judged, kustomization, write_tree
+from tests.unit.manifest_samples import SERVICE, TEMPLATE, TENANT, external_secret, judged, kustomization, write_tree
 
 OVERLAY = {"kustomization.yaml": kustomization("es.yaml"), "es.yaml": external_secret()}
 

@@ -88,13 +88,18 @@ RIGHT = {
         reading("/zerotouch/prod/dev/url"),  # a service that is called dev
         reading("/zerotouch/prod/shop/dev_url"),
         # The folder says production, the path says prod.
-        {"overlays/production/kustomization.yaml": kustomization("es.yaml"), "overlays/production/es.yaml": external_secret()},
+        {
+            "overlays/production/kustomization.yaml": kustomization("es.yaml"),
+            "overlays/production/es.yaml": external_secret(),
+        },
     ],
     "path-mismatch": [
         reading("/zerotouch/prod/zerotouch-platform/jwks_url"),
         one_overlay(external_secret(secretStoreRef={"name": "vault"}, data=[entry("URL", "kv/shop#url")])),
         one_overlay(
-            external_secret(data=[{**entry("URL", "kv/shop"), "sourceRef": {"storeRef": {"name": "vault"}}}, entry("A", URL)])
+            external_secret(
+                data=[{**entry("URL", "kv/shop"), "sourceRef": {"storeRef": {"name": "vault"}}}, entry("A", URL)]
+            )
         ),
         one_overlay(external_secret(data=[], dataFrom=[{"find": {"name": {"regexp": ".*"}}}])),
         one_overlay(external_secret().replace("external-secrets.io/v1", "kubernetes-client.io/v1").replace(URL, "x")),
@@ -107,7 +112,8 @@ RIGHT = {
         base_and_patch(TWO_KEYS, only_data(entry("URL", URL), entry("CA", "/zerotouch/prod/shop/ca"))),
         # A JSON6902 patch changes one entry and leaves the others.
         base_and_patch(
-            TWO_KEYS.replace("_ENV_", "prod"), '[{"op": "replace", "path": "/spec/data/0/remoteRef/key", "value": "/zerotouch/prod/shop/url"}]'
+            TWO_KEYS.replace("_ENV_", "prod"),
+            f'[{{"op": "replace", "path": "/spec/data/0/remoteRef/key", "value": "{URL}"}}]',
         )
         | {
             "overlays/prod/kustomization.yaml": kustomization(
@@ -121,7 +127,9 @@ RIGHT = {
         one_overlay(external_secret(refreshInterval="0", refreshPolicy="OnChange")),
         one_overlay(external_secret(target={"immutable": False})),
     ],
-    "does-not-render": [one_overlay(external_secret()) | {"overlays/dev/kustomization.yaml": kustomization("missing.yaml")}],
+    "does-not-render": [
+        one_overlay(external_secret()) | {"overlays/dev/kustomization.yaml": kustomization("missing.yaml")},
+    ],
     "duplicate-key": [
         one_overlay(external_secret(data=[entry("URL", URL), entry("URL", URL)])),
         one_overlay(external_secret(data=[entry("URL", URL), entry("REPLICA", URL)])),
