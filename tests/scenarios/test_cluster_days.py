@@ -101,19 +101,24 @@ class TestDeployed:
     """A refresh of yesterday's manifests proves nothing about today's."""
 
     def test_manifests_that_the_cluster_has_not_taken_over(self, world):
-        """In time or not at all: what differs is named, and those that are ready are proven all the same."""
+        """What differs is named; what lacks the label in the cluster is never touched; the others are proven."""
         old = {"spec": {"data": [{"secretKey": "DATABASE_URL", "remoteRef": {"key": PATH + "db_url"}}]}}
+        unlabelled = {"metadata": {"labels": {"zerotouch.io/managed": None}}}
         world.cluster.request("PATCH", f"{OBJECTS}/my-service-db", old)
+        world.cluster.request("PATCH", f"{OBJECTS}/my-service-llm-keys", unlabelled)
         world.cluster.request("DELETE", f"{OBJECTS}/my-service-smtp")
         result = world.run(timeout="2")
         summary = failed(result)
         found = states(result)
         assert found["my-service-db"][0] == found["my-service-smtp"][0] == "not deployed"
-        assert found["my-service-jwt-keys"] == ("proven", "proven")
-        assert "spec.data" in summary
+        assert found["my-service-llm-keys"][0] == "not managed"
+        assert found["my-service-jwt-keys"] == found["platform-global-config"] == ("proven", "proven")
+        assert f"the cluster has “{PATH}db_url”" in summary
         assert "It is not in the cluster" in summary
+        assert "zerotouch.io/managed" in summary
         assert "the values are in SSM" in summary.splitlines()[0]
-        assert patched(world) == {"my-service-jwt-keys", "my-service-llm-keys", "platform-global-config"}
+        assert patched(world) == {"my-service-jwt-keys", "platform-global-config"}
+        assert result.outputs["refreshed"] == "2"
 
     def test_a_deployment_that_comes_late_is_waited_for(self, make_world):
         """A release that waits for a GitOps tool: the manifests appear, or mend what was there, while it does."""
@@ -135,16 +140,6 @@ class TestDeployed:
         assert result.exit_code == 0, result.log_as_shown()
         assert result.outputs["refreshed"] == "5"
         assert world.secret("my-service-db") == {"DATABASE_URL": VALUES["DATABASE_URL"].encode()}
-
-    def test_without_the_label_in_the_cluster_it_is_never_touched(self, world):
-        """The manifest has the label and the cluster has not: no request changes that object."""
-        unlabelled = {"metadata": {"labels": {"zerotouch.io/managed": None}}}
-        world.cluster.request("PATCH", f"{OBJECTS}/my-service-db", unlabelled)
-        result = world.run(timeout="2")
-        assert "zerotouch.io/managed" in failed(result)
-        assert states(result)["my-service-db"][0] == "not managed"
-        assert "my-service-db" not in patched(world)
-        assert result.outputs["refreshed"] == "4"
 
     def test_namespace_is_asked_for_only_where_manifests_name_none(self, make_world, tmp_path):
         """Told before any write, with the names; with the input the same manifests are released."""
@@ -183,20 +178,7 @@ class TestNeverRefreshes:
 
 
 class TestNotProven:
-    """`Ready` was true before the run began, and is no proof of anything."""
-
-    def test_an_operator_that_is_down(self, world):
-        """Every ExternalSecret still says Ready=True, and the run says that nobody has looked."""
-        assert world.run().exit_code == 0
-        world.cluster.stop_eso()
-        result = world.run(ROTATED, timeout="1")
-        summary = failed(result)
-        status, found = world.cluster.request("GET", f"{OBJECTS}/my-service-db")
-        assert (status, found["status"]["conditions"][0]["status"]) == (200, "True")
-        assert {state for state, _ in states(result).values()} == {"not proven"}
-        assert "ESO has not looked at it" in summary
-        assert result.outputs["refreshed"] == "0"
-        assert result.outputs["updated"] == "1"
+    """What keeps a value from the cluster is told in words (an operator that is down: `tests/conformance`)."""
 
     def test_a_parameter_that_nobody_pushed(self, world):
         """`refresh` alone: the key that is missing, and that it is missing."""
