@@ -7,26 +7,32 @@ for which signals without a handler are ignored.
 from __future__ import annotations
 
 import signal
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from secret_action.errors import CancelledError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_SECONDS = 0.05
 
 
 class Cancellation:
-    """Raises `CancelledError` in the main thread for the first signal; later ones are only remembered."""
+    """Raises `CancelledError` in the main thread for a signal.
+
+    While that error is being dealt with, later signals are only remembered. Where Python has swallowed it, as it
+    does in callbacks of its own, the next signal raises it again.
+    """
 
     def __init__(self) -> None:
         self._shields = 0
         self._signal_name = ""
-        self._raised = False
+        self._raised: weakref.ref[CancelledError] | None = None
 
     def install(self) -> None:
-        """Takes over both signals, in the main thread."""
-        for number in _SIGNALS:
+        """Takes over the signals, in the main thread."""
+        for number in (*_SIGNALS, signal.SIGALRM):
             signal.signal(number, self._receive)
 
     @contextmanager
@@ -43,11 +49,30 @@ class Cancellation:
         """From now on signals are ignored: only the report is still to be written."""
         self._shields += 1
 
-    def _receive(self, number: int, _: FrameType | None) -> None:
-        self._signal_name = self._signal_name or signal.Signals(number).name
-        self._raise_if_due()
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGALRM:
+            self._signal_name = self._signal_name or signal.Signals(number).name
+        if self._signal_name and _imports(frame):
+            # An error in the import system's own callbacks is swallowed, and its lock stays locked: a moment later.
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        else:
+            self._raise_if_due()
 
     def _raise_if_due(self) -> None:
-        if self._signal_name and not self._shields and not self._raised:
-            self._raised = True
-            raise CancelledError(self._signal_name)
+        if not self._signal_name or self._shields or (self._raised is not None and self._raised() is not None):
+            return
+        error = CancelledError(self._signal_name)
+        self._raised = weakref.ref(error)
+        try:
+            raise error
+        finally:
+            del error  # this frame is in its traceback: a circle that would keep it alive when it is swallowed
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether the main thread is inside the import system."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

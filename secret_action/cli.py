@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import sys
+import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -19,7 +21,7 @@ from secret_action import __version__, contract
 from secret_action.cancellation import Cancellation
 from secret_action.errors import CancelledError, InputError, SecretSyncError, not_built
 from secret_action.github.runner import Runner
-from secret_action.masking import Redactor
+from secret_action.masking import Redactor, activate
 from secret_action.model import Problem, RunReport
 from secret_action.pipeline import Run
 from secret_action.ports import SystemClock
@@ -36,22 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.mode and os.environ.get("GITHUB_ACTIONS") != "true":
         parser().print_help()
         return 2
-    _silence_libraries()
+    _close_side_doors()
     cancellation = Cancellation()
     cancellation.install()
     redactor = Redactor()
+    activate(redactor)
     runner = Runner(os.environ, redactor, sys.stderr if arguments.format == "json" else sys.stdout)
     report = _run(arguments, os.environ, runner, redactor, cancellation)
     cancellation.close()
-    try:
-        _tell(report, runner, arguments.format, os.environ, sys.stdout)
-        sys.stdout.flush()
-    except OSError as error:  # a full disk, a folder of another user, a reader that went away
-        print(f"secret-sync cannot write its result: {error.strerror} ({error.filename or 'output'})", file=sys.stderr)
-        # What is still in the buffer cannot be written either, and Python would say so with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return report.exit_code or 1
-    return report.exit_code
+    # Before any of it is shortened or escaped: what is cut in two is found no more.
+    told = _tell(redactor.redact_all(report), runner, arguments.format, os.environ, sys.stdout)
+    return report.exit_code or (0 if told else 1)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -96,7 +93,7 @@ def _run(
         inputs = _inputs(arguments, environ, sys.stdin)
         settings = parse(inputs, environ, tuple(arguments.paths))
         redactor.allow(_public_words(settings))
-        _mask_all(settings, environ, runner)
+        _mask_all(settings, runner)
         run = Run(settings, environ, runner, SystemClock(), cancellation)
         try:
             return run.execute()
@@ -163,39 +160,54 @@ def _public_words(settings: Settings) -> list[str]:
         settings.aws.region,
         settings.cluster.namespace,
         settings.cluster.eks_cluster,
+        *("success", "failure", "version", "problems", "secret-sync"),
+        *(output.name for output in contract.OUTPUTS),
         *(mode.name for mode in contract.MODES),
         *(definition.name for definition in contract.INPUTS),
     ]
 
 
-def _mask_all(settings: Settings, environ: Mapping[str, str], runner: Runner) -> None:
+def _mask_all(settings: Settings, runner: Runner) -> None:
     """Before anything else is printed: every value, used or not, and the credentials."""
-    held = [*settings.values.environment.values(), *settings.values.secrets.values()]
-    if settings.github.credentials:
-        held.append(settings.github.credentials.private_key)
-    if settings.aws.oidc:
-        held.append(settings.aws.oidc.request_token)
-    for value in held:
+    values = settings.values
+    for value in (*values.environment.values(), *values.secrets.values(), *values.forbidden):
         runner.mask(value.reveal())
-    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        runner.mask(environ.get(name, ""))
 
 
-def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, str], out: TextIO) -> None:
-    """Summary, annotations, outputs, JSON report; on a terminal the same facts as tables."""
+def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, str], out: TextIO) -> bool:
+    """Summary, annotations, outputs, JSON report; on a terminal the same facts as tables.
+
+    Each on its own: a full disk must not take the annotations with it. Returns whether all could be told.
+    """
     from secret_action.report import annotate, document, headline, outputs, render_summary, render_terminal
 
-    content = document(report)
-    path = runner.write_report(content)
-    runner.set_outputs(outputs(report, path))
-    runner.add_summary(render_summary(report))
+    failures: list[OSError] = []
+
+    def attempt(telling: Callable[[], object]) -> None:
+        try:
+            telling()
+        except OSError as error:
+            failures.append(error)
+
+    content, paths = document(report), [""]
+    attempt(lambda: paths.append(runner.write_report(content)))
+    attempt(lambda: runner.set_outputs(outputs(report, paths[-1])))
+    attempt(lambda: runner.add_summary(render_summary(report)))
     runner.annotate(annotate(report, environ.get("GITHUB_WORKSPACE", "")))
     if form == "json":
-        out.write(runner.document_text(content))
+        attempt(lambda: (out.write(runner.document_text(content)), out.flush()))
     elif runner.in_actions:
         runner.line(headline(report))
     else:
         runner.text(render_terminal(report, colour=out.isatty() and "NO_COLOR" not in environ))
+    failures += [runner.broken] if runner.broken else []
+    for error in failures:
+        place = error.filename or "the output"
+        print(f"secret-sync cannot write its result: {error.strerror} ({place})", file=sys.stderr)
+    if failures:
+        # What is still buffered cannot be written either, and Python would say so with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return not failures
 
 
 def _unexpected(error: Exception) -> Problem:
@@ -207,8 +219,16 @@ def _unexpected(error: Exception) -> Problem:
     )
 
 
-def _silence_libraries() -> None:
-    """botocore's and urllib3's debug logs hold values, also under ACTIONS_STEP_DEBUG; warnings hold URLs."""
+def _close_side_doors() -> None:
+    """Ways in which a value could leave without our doing.
+
+    botocore's and urllib3's debug logs hold values, also under ACTIONS_STEP_DEBUG; warnings hold URLs; a traceback of
+    a thread holds texts from outside, and a core dump all of the memory.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.excepthook = lambda failure: print(
+        f"secret-sync has a defect in a thread: {failure.exc_type.__name__}", file=sys.stderr
+    )
     logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
     for name in ("boto3", "botocore", "urllib3", "github", "kubernetes"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

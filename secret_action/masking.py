@@ -12,13 +12,18 @@ import json
 import re
 import shlex
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import Any
 
 # Shorter forms hide ordinary words: a value `dev` would blank the environment's name all over a log, and the runner
 # drops an output that contains a mask.
 SHORTEST_VALUE = 6
 SHORTEST_DERIVED = 8
 HIDDEN = "***"
+
+_PLAIN_WORD = re.compile(r"[A-Za-z]{0,11}|[0-9]{0,11}")
 
 # Where tools break base64: MIME (76), PEM (64), `openssl base64` (64), GNU base64 (76).
 _WRAPS = (64, 76)
@@ -43,7 +48,9 @@ def _candidates(text: str) -> Iterator[tuple[str, int]]:
     yield from ((line, SHORTEST_VALUE) for line in _lines(text))
     for piece in dict.fromkeys((text, text.strip(), *_lines(text))):
         if len(piece) >= SHORTEST_VALUE:
-            yield from ((line, SHORTEST_DERIVED) for derived in _encoded(piece) for line in _lines(derived))
+            # A value of six characters is as secret in a form of seven.
+            shortest = min(SHORTEST_DERIVED, len(piece))
+            yield from ((line, shortest) for derived in _encoded(piece) for line in _lines(derived))
     yield from ((leaf, SHORTEST_DERIVED) for leaf in _json_leaves(text))
 
 
@@ -90,9 +97,25 @@ def _json_leaves(text: str) -> Iterator[str]:
             pending.extend(node.values())
         elif isinstance(node, list):
             pending.extend(node)
-        elif isinstance(node, str) and not re.fullmatch(r"[A-Za-z]+|[0-9]+", node.strip()):
+        elif isinstance(node, str) and not _PLAIN_WORD.fullmatch(node.strip()):
             yield from _lines(node)
             yield from (form for form in _encoded(node) if "\n" not in form)
+
+
+_active: list[Redactor] = []
+
+
+def activate(redactor: Redactor) -> None:
+    """Makes it the one that `hidden` asks, for the rest of the process."""
+    _active[:] = [redactor]
+
+
+def hidden(text: str) -> str:
+    """A text from outside with every known value hidden.
+
+    For whoever shortens, folds or escapes such a text before it is printed: what is cut in two is found no more.
+    """
+    return _active[0].redact(text) if _active else text
 
 
 class Redactor:
@@ -100,7 +123,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._public = ""
-        self._by_beginning: dict[str, list[str]] = {}
+        self._by_beginning: dict[str, tuple[str, ...]] = {}
 
     def allow(self, public: Iterable[str]) -> None:
         """Texts that are public in this run anyway: names, paths, the environment.
@@ -112,14 +135,31 @@ class Redactor:
 
     def add(self, text: str) -> tuple[str, ...]:
         """Takes a value and returns its forms that are new, for the runner to be told of."""
-        fresh = []
-        for form in forms_of(text):
-            bucket = self._by_beginning.setdefault(form[:SHORTEST_VALUE], [])
-            if form not in self._public and form not in bucket:
-                bucket.append(form)
-                bucket.sort(key=len, reverse=True)
-                fresh.append(form)
-        return tuple(fresh)
+        fresh = tuple(form for form in forms_of(text) if self._take(form))
+        for whole in (text, text.strip(), " ".join(text.split())):
+            self._take(whole)  # of several lines, or folded into one: only we look for those
+        return fresh
+
+    def _take(self, form: str) -> bool:
+        beginning = form[:SHORTEST_VALUE]
+        known = self._by_beginning.get(beginning, ())
+        if len(form) < SHORTEST_VALUE or form in self._public or form in known:
+            return False
+        # A new tuple, since another thread may be reading the old one.
+        self._by_beginning[beginning] = tuple(sorted((*known, form), key=len, reverse=True))
+        return True
+
+    def redact_all(self, thing: Any) -> Any:
+        """The same for every text inside plain data, dataclasses included. Keys are ours and stay."""
+        if isinstance(thing, str):
+            return thing if isinstance(thing, Enum) else self.redact(thing)
+        if isinstance(thing, Mapping):
+            return {key: self.redact_all(value) for key, value in thing.items()}
+        if isinstance(thing, list | tuple):
+            return type(thing)(self.redact_all(item) for item in thing)
+        if is_dataclass(thing) and not isinstance(thing, type):
+            return replace(thing, **{one.name: self.redact_all(getattr(thing, one.name)) for one in fields(thing)})
+        return thing
 
     def redact(self, text: str) -> str:
         """The text with every known form hidden. Time grows with the text's length, not with the number of values."""

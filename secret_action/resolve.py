@@ -107,6 +107,8 @@ def _first_present(parameter: Parameter, steps: Iterable[Step], values: ValueSet
                 f"{' and '.join(present)} give {parameter.key} two different values.",
                 "Keep one of the two names.",
             )
+        if _is_own_credential(value, values):
+            return _credential_problem(parameter, name)
         if not value.reveal():
             return Problem(
                 f"{name}, the value of {parameter.key}, is present but empty.",
@@ -117,8 +119,24 @@ def _first_present(parameter: Parameter, steps: Iterable[Step], values: ValueSet
                     "The secret does not exist, or the run comes from a fork or from Dependabot.",
                 ),
             )
-        return _decoded(parameter, name, value)
+        found = _decoded(parameter, name, value)
+        if isinstance(found, SourcedValue) and _is_own_credential(found.value, values):
+            return _credential_problem(parameter, name)
+        return found
     return None
+
+
+def _is_own_credential(value: SecretValue, values: ValueSettings) -> bool:
+    """By value, since `toJSON(secrets)` holds the pipeline's credentials under any name."""
+    mine = value.reveal().strip()
+    return any(SecretValue(mine) == SecretValue(other.reveal().strip()) for other in values.forbidden)
+
+
+def _credential_problem(parameter: Parameter, name: str) -> Problem:
+    return Problem(
+        f"{name}, the value of {parameter.key}, is one of the pipeline's own credentials.",
+        "Those are never put into a parameter: hand over another value, or take the key out of the tenant.",
+    )
 
 
 def _decoded(parameter: Parameter, name: str, value: SecretValue) -> SourcedValue | Problem:

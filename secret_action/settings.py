@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from secret_action import contract
@@ -95,6 +95,8 @@ class ValueSettings:
     environment: Mapping[str, SecretValue]
     secrets: Mapping[str, SecretValue]
     unprefixed: bool
+    forbidden: tuple[SecretValue, ...] = ()
+    """The pipeline's own credentials: never a parameter's value, under whatever name they are handed over."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,14 @@ _KMS_KEY = re.compile(r"[a-zA-Z0-9:/_-]{1,256}")
 _APP_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PATH_TEMPLATE = re.compile(r"(/[A-Za-z0-9_.{}-]+)+")
 _LONGEST_TIMEOUT = 6 * 3600
+_SHORTEST_CREDENTIAL = 16
+_CREDENTIAL_VARIABLES = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "GITHUB_TOKEN",
+)
 
 
 def parse(inputs: Mapping[str, str], environ: Mapping[str, str], paths: tuple[str, ...] = ()) -> Settings:
@@ -166,7 +176,7 @@ class _Reader:
             github=github,
             aws=self._aws(service, environment),
             cluster=self._cluster(),
-            values=self._values(environment),
+            values=self._values(environment, github),
             paths=paths,
         )
 
@@ -355,7 +365,7 @@ class _Reader:
             return 0.0
         return float(text)
 
-    def _values(self, environment: str) -> ValueSettings:
+    def _values(self, environment: str, github: GitHubSettings) -> ValueSettings:
         prefixes = source_prefixes(environment) if environment else ()
         return ValueSettings(
             environment={
@@ -363,8 +373,20 @@ class _Reader:
                 for name, value in self._environ.items()
                 if prefixes and name.startswith(prefixes) and not is_reserved_source(name)
             },
-            secrets=self._secrets(),
+            secrets=(secrets := self._secrets()),
             unprefixed=self._boolean("unprefixed-secrets"),
+            forbidden=tuple(self._own_credentials(secrets, github)),
+        )
+
+    def _own_credentials(self, secrets: Mapping[str, SecretValue], github: GitHubSettings) -> Iterator[SecretValue]:
+        texts = [self._text("app-private-key"), self._inputs.get("kubeconfig", ""), self._environ.get("KUBECONFIG", "")]
+        texts += [self._environ.get(name, "") for name in _CREDENTIAL_VARIABLES]
+        texts += [value.reveal() for name, value in secrets.items() if is_reserved_source(name)]
+        if github.credentials:
+            texts.append(github.credentials.private_key.reveal())
+        # A path or a short word is no credential, and may well be somebody's value.
+        yield from (
+            SecretValue(text) for text in texts if len(text) >= _SHORTEST_CREDENTIAL and not text.startswith("/")
         )
 
     def _secrets(self) -> dict[str, SecretValue]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,10 @@ class Runner:
         self._environ = environ
         self._redactor = redactor
         self._out = out
+        self._lock = threading.RLock()
         self.in_actions = environ.get("GITHUB_ACTIONS") == "true"
+        self.broken: OSError | None = None
+        """Why a line could not be printed, where one could not."""
 
     # --- log ---
 
@@ -60,10 +64,9 @@ class Runner:
 
     def mask(self, text: str) -> None:
         """Registers every form of a text with the runner and with the redactor, before it can be printed."""
-        for form in self._redactor.add(text):
-            if self.in_actions:
-                self._print(f"::add-mask::{_data(form)}", flush=False)
-        self._out.flush()
+        forms = self._redactor.add(text)
+        if self.in_actions and forms:
+            self._print("\n".join(f"::add-mask::{_data(form)}" for form in forms))
 
     # --- what the runner reads ---
 
@@ -76,7 +79,7 @@ class Runner:
             shown = ",".join(
                 f"{name}={_property(self._redactor.redact(str(value)))}" for name, value in properties.items() if value
             )
-            message = _data(self._redactor.redact(annotation.message))
+            message = _data("\n".join(map(self._clean, annotation.message.split("\n"))))
             self._print(f"::{annotation.level}{' ' + shown if shown else ''}::{message}")
 
     def set_outputs(self, outputs: Mapping[str, str]) -> None:
@@ -109,7 +112,7 @@ class Runner:
 
     def document_text(self, document: Mapping[str, Any]) -> str:
         """The JSON report as text, redacted."""
-        return self._redactor.redact(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
+        return json.dumps(self._redactor.redact_all(document), indent=2, ensure_ascii=False) + "\n"
 
     # --- one place that writes ---
 
@@ -122,10 +125,18 @@ class Runner:
     def _clean(self, text: str) -> str:
         return _visible(self._redactor.redact(text))
 
-    def _print(self, line: str, *, flush: bool = True) -> None:
+    def _print(self, line: str) -> None:
         # Unencodable characters must not end a run: a log in latin-1 shows them as escapes.
         encoding = getattr(self._out, "encoding", None) or "utf-8"
-        print(line.encode(encoding, "backslashreplace").decode(encoding), file=self._out, flush=flush)
+        whole = line.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+        # One write under one lock: a mask that another thread's line runs into is no command, and shows its value.
+        with self._lock:
+            try:
+                self._out.write(whole)
+                self._out.flush()
+            except OSError as error:
+                # A reader that went away must not stop a run between two writes to SSM; `broken` tells at the end.
+                self.broken = error
 
 
 def _visible(text: str) -> str:

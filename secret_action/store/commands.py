@@ -29,6 +29,13 @@ def put_back(path: str, version: int, region: str, *, type: str, key_id: str, ti
     )
 
 
+def uncover(path: str, version: int, region: str, *, type: str, key_id: str, tier: str) -> str:
+    """Puts back what somebody else wrote just before our `version`. Version 1 is ours alone: they had deleted it."""
+    if version == 1:
+        return delete(path, region)
+    return put_back(path, version - 1, region, type=type, key_id=key_id, tier=tier)
+
+
 def history(path: str, region: str) -> str:
     """Shows who wrote which version, without the values."""
     return (

@@ -160,7 +160,7 @@ class Putter:
                     if found is not None:
                         return found
                     look = False
-                return self._send(change)
+                return self.send(change)
             except Exception as error:
                 if answers.code(error) == "ParameterAlreadyExists" and change.base is None:
                     # Ours, if an earlier try landed after all; theirs; or a name that was deleted within 30 seconds.
@@ -174,7 +174,8 @@ class Putter:
                     return Attempt(Fate.UNKNOWN if look else Fate.REFUSED, problem=_out_of_patience(error, request))
         return Attempt(Fate.UNKNOWN if look else Fate.NOT_STARTED)
 
-    def _send(self, change: Change) -> Attempt:
+    def send(self, change: Change) -> Attempt:
+        """One try, sent at once: WRITTEN or MOVED. Raises what botocore raises."""
         version = self._client.put_parameter(**change.request())["Version"]
         self._pacer.succeeded()
         if change.base is not None and version != change.base + 1:

@@ -1,13 +1,14 @@
 """Takes back what a failed run wrote: removes what it created, puts back what it overwrote.
 
-Each only while its version is still the one that this run wrote. Newest first, at the pace of the writes.
+Each only while its version is still the one that this run wrote, which is looked at again before every try. Newest
+first, at the pace of the writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from secret_action.model import PlannedParameter, StoredParameter, WriteResult, WriteState
 from secret_action.store import answers, commands, failures, put, reading
@@ -20,8 +21,6 @@ from secret_action.store.threads import Crew
 
 if TYPE_CHECKING:
     from secret_action.store.session import AwsSession
-
-Result = TypeVar("Result")
 
 _NO_TIME = "There was no time left to undo it."
 
@@ -97,15 +96,10 @@ class Undo:
         self._guarded(batch, self._undo_batch)
 
     def _undo_batch(self, batch: list[Written]) -> None:
-        paths = [item.path for item in batch]
-        stored = self._retried(paths, "ssm:GetParameters", lambda: reading.get(self._client, paths, decrypt=True))
-        ours = [(item, self._our_version(item, stored.get(item.path))) for item in batch]
-        self._guarded(
-            [item for item, version in ours if version is not None and item.change.base is None], self._remove
-        )
-        for item, version in ours:
-            if version is not None and item.change.base is not None:
-                self._put_back(item, version)
+        self._guarded([item for item in batch if item.change.base is None], self._remove)
+        for item in batch:
+            if item.change.base is not None:
+                self._guarded([item], self._put_back)
 
     def _guarded(self, items: list[Written], work: Callable[[list[Written]], None]) -> None:
         """Whatever goes wrong with some parameters is told of them, and holds up no others."""
@@ -140,37 +134,84 @@ class Undo:
         return None
 
     def _remove(self, items: list[Written]) -> None:
-        paths = [item.path for item in items]
-        if paths:
-            self._retried(paths, "ssm:DeleteParameters", lambda: self._client.delete_parameters(Names=paths))
+        sent: set[str] = set()
+
+        def remove(stored: Mapping[str, StoredParameter]) -> None:
+            gone = [item for item in items if item.path in sent and item.path not in stored]
+            self._removed(gone)  # by an earlier try, whose answer was lost
+            waiting = [item for item in items if item.path not in self._results]
+            ours = [item for item in waiting if self._our_version(item, stored.get(item.path)) is not None]
+            if ours:
+                paths = [item.path for item in ours]
+                sent.update(paths)
+                self._client.delete_parameters(Names=paths)
+                self._removed(ours)
+
+        if items:
+            self._retried(items, "ssm:DeleteParameters", remove)
+
+    def _removed(self, items: list[Written]) -> None:
         for item in items:
-            self._note(_result(item, WriteState.UNDONE, "removed"))
+            if item.path not in self._results:
+                self._note(_result(item, WriteState.UNDONE, "removed"))
 
-    def _put_back(self, item: Written, version: int) -> None:
-        change = put.put_back(item.entry, self._metadata.of(item.path), self._kms_key_id, version)
-        attempt = self._putter.put(change)
-        if attempt.fate is Fate.WRITTEN:
-            raised = change.options.get("Tier", "") != item.change.options.get("Tier", "")
-            detail = "put back; its tier stays as it was raised" if raised else "put back"
-            self._note(_result(item, WriteState.UNDONE, detail, attempt.version))
-        elif attempt.fate is Fate.NOT_STARTED:
-            self._note(self._left(item, _NO_TIME))
-        else:
-            self._note(self._left(item, attempt.problem.what if attempt.problem else "No answer came."))
+    def _put_back(self, items: list[Written]) -> None:
+        [item] = items
+        unanswered: list[Change] = []
 
-    def _retried(self, paths: list[str], action: str, call: Callable[[], Result]) -> Result:
+        def put_back(stored: Mapping[str, StoredParameter]) -> None:
+            seen = stored.get(item.path)
+            for change in unanswered:
+                attempt = put.judge(change, seen, unanswered=True)
+                if attempt is not None and attempt.fate in (Fate.WRITTEN, Fate.MOVED):
+                    self._note(self._after_put_back(item, change, attempt))
+                    return
+            version = self._our_version(item, seen)
+            if version is None:
+                return
+            change = put.put_back(item.entry, self._metadata.of(item.path), self._kms_key_id, version)
+            try:
+                attempt = self._putter.send(change)
+            except Exception as error:
+                if answers.may_have_landed(error):
+                    unanswered.append(change)
+                raise
+            self._note(self._after_put_back(item, change, attempt))
+
+        self._retried(items, "ssm:PutParameter", put_back)
+
+    def _after_put_back(self, item: Written, change: Change, attempt: Attempt) -> WriteResult:
+        if attempt.fate is Fate.MOVED and attempt.version is not None:
+            details = self._metadata.of(item.path)
+            key_id = details.key_id or self._kms_key_id
+            detail = f"{_theirs(attempt.version)} The value from before this run stands, as version {attempt.version}."
+            command = commands.uncover(
+                item.path, attempt.version, self._region, type=SECURE, key_id=key_id, tier=details.tier
+            )
+            return _result(item, WriteState.LEFT, detail, attempt.version, command)
+        raised = change.options.get("Tier", "") != item.change.options.get("Tier", "")
+        detail = "put back; its tier stays as it was raised" if raised else "put back"
+        return _result(item, WriteState.UNDONE, detail, attempt.version)
+
+    def _retried(
+        self, items: list[Written], action: str, undo: Callable[[Mapping[str, StoredParameter]], None]
+    ) -> None:
+        """Looks at the items and hands what SSM holds to `undo`, which sends `action`: both anew at every try."""
+        paths = [item.path for item in items]
         delay = 0.0
         while self._pacer.wait(self._crew.stopped, delay):
+            request = Request("ssm:GetParameters", self._region, paths[0] if len(paths) == 1 else "")
             try:
-                result = call()
+                stored = reading.get(self._client, paths, decrypt=True)
+                request = replace(request, action=action)
+                undo(stored)
             except Exception as error:
                 if not answers.is_transient(error) or self._pacer.exhausted():
-                    request = Request(action, self._region, paths[0] if len(paths) == 1 else "")
                     raise _GivenUp(failures.problem(error, request).what) from error
                 delay = self._pacer.back_off(delay, throttled=answers.is_throttled(error))
             else:
                 self._pacer.renew()
-                return result
+                return
         raise _GivenUp(_NO_TIME)
 
     def _note(self, result: WriteResult) -> None:
@@ -204,3 +245,10 @@ def _not_ours(item: Written, attempt: Attempt, region: str) -> WriteResult:
     state = WriteState.LEFT if attempt.fate is Fate.MOVED else WriteState.FAILED
     detail = attempt.problem.what if attempt.problem else "Somebody else created it with the same value."
     return _result(item, state, detail, attempt.version, commands.history(item.path, region))
+
+
+def _theirs(ours: int) -> str:
+    """What somebody else did just before our put-back, which became the version `ours`."""
+    if ours == 1:
+        return "Somebody else removed it at the moment at which it was put back."
+    return f"Somebody else wrote version {ours - 1} at the moment at which it was put back."

@@ -215,13 +215,9 @@ class _Stage:
         return WriteResult(path, entry.action, _STATES[attempt.fate], attempt.version, detail, command)
 
     def _command_for_moved(self, path: str, attempt: Attempt) -> str:
-        """Puts back what somebody else wrote just before us. Version 1 is ours alone: they had deleted it."""
         region, details = self._session.region, self._metadata.of(path)
-        if attempt.version is None or attempt.version == 1:
-            return commands.delete(path, region)
-        return commands.put_back(
-            path, attempt.version - 1, region, type=SECURE, key_id=details.key_id, tier=details.tier
-        )
+        version = attempt.version or 1
+        return commands.uncover(path, version, region, type=SECURE, key_id=details.key_id, tier=details.tier)
 
 
 _GOOD = (Fate.WRITTEN, Fate.THEIRS)

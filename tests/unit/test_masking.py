@@ -4,12 +4,14 @@ import base64
 import json
 import shlex
 import urllib.parse
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from secret_action.masking import HIDDEN, SHORTEST_DERIVED, SHORTEST_VALUE, Redactor, forms_of
+from secret_action.model import Problem, RunReport
 
 PEM = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQC7\n-----END KEY-----\n"
 VALUES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=12, max_size=60)
@@ -92,6 +94,25 @@ def test_no_form_is_short_or_has_a_line_break(value):
         assert len(form) >= SHORTEST_VALUE
         assert "\n" not in form
         assert "\r" not in form
+
+
+def test_a_value_of_short_lines_is_hidden_as_a_whole():
+    """No line can be a mask of its own; together, as written or folded into one line, they are the value."""
+    hidden = redactor("12345\n67890\nabcde\n")
+    assert hidden.redact("got 12345\n67890\nabcde back") == f"got {HIDDEN} back"
+    assert hidden.redact("got 12345 67890 abcde back") == f"got {HIDDEN} back"
+
+
+def test_everything_inside_plain_data_is_hidden():
+    """Before a report is shortened or escaped: what is cut in two is found no more."""
+    hidden = redactor("hunter2-and-more")
+    report = RunReport("release", problems=(Problem("it said hunter2-and-more"),), stage_seconds={"plan": 1.0})
+    assert hidden.redact_all(report) == replace(report, problems=(Problem(f"it said {HIDDEN}"),))
+
+
+def test_what_is_registered_with_the_runner_is_every_single_line_form():
+    """The value itself first of all."""
+    assert "a-value-of-one-line" in Redactor().add("a-value-of-one-line")
 
 
 def test_public_words_stay():

@@ -1,6 +1,7 @@
 """Where each value comes from, and what is refused."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,10 @@ def parameter(key, *, env="prod", owned=True, **fields):
 def values(environment=None, secrets=None, unprefixed=False):
     wrap = lambda names: {name: SecretValue(value) for name, value in (names or {}).items()}  # noqa: E731
     return ValueSettings(wrap(environment), wrap(secrets), unprefixed)
+
+
+def with_credentials(given, *credentials):
+    return replace(given, forbidden=tuple(SecretValue(text) for text in credentials))
 
 
 def outcome(parameters, given, environment="prod"):
@@ -182,3 +187,16 @@ def test_all_problems_come_at_once():
 def test_bytes_are_kept(value):
     """Line breaks, leading dashes, file://, trailing =, quotes, emoji."""
     assert only(outcome([parameter("x")], values(environment={"PROD_X": value}))) == ("PROD_X", value)
+
+
+@pytest.mark.parametrize("encoding", ["", "base64"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_pipelines_credentials_are_refused_under_any_name(encoding, end):
+    """`toJSON(secrets)` holds the App's key under any name, and whoever edits a tenant could ask for it."""
+    credential = "-----BEGIN THE APP'S OWN KEY-----"
+    text = base64.b64encode(credential.encode()).decode() if encoding else credential + end
+    given = with_credentials(values(secrets={"RELEASE_BOT_KEY": text}), credential)
+    resolved = outcome([parameter("x", source="RELEASE_BOT_KEY", encoding=encoding)], given)
+    (problem,) = resolved.problems
+    assert "one of the pipeline's own credentials" in problem.what
+    assert resolved.given == {}

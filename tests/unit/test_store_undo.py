@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import pytest
 from store_world import (
     FakeClock,
+    Fault,
     World,
     at,
     aws_error,
@@ -217,6 +219,114 @@ def test_what_somebody_wrote_after_us_survives_the_undo() -> None:
     assert "wrote version 3 since" in of(outcome, "old").detail
     assert "get-parameter-history" in of(outcome, "old").command
     assert "Not undone" in outcome.problems[-1].what
+
+
+def refusing_then(world: World, fault: Fault, *, lost: bool = False) -> None:
+    """Refuses the write of `z`, and from then on asks this fault too. lost: it is asked after the operation acted."""
+
+    def refuse(operation: str, arguments: dict[str, Any]) -> Exception | None:
+        if operation != "PutParameter" or arguments["Name"] != at("z"):
+            return None
+        (world.ssm.lost if lost else world.ssm.faults).append(fault)
+        return aws_error("InvalidKeyId")
+
+    world.ssm.faults.append(refuse)
+
+
+@pytest.mark.parametrize("error", [throttled, reset], ids=["throttled", "reset"])
+def test_what_somebody_wrote_while_the_removal_was_retried_survives(error: Callable[[], Exception]) -> None:
+    world = World()
+    plan = world.plan_keys({"new": "n", "other": "o", "z": "z"})
+    holding_back(world, at("z"), 2)
+
+    def meanwhile() -> Exception:
+        world.ssm.put(at("new"), "theirs")
+        return error()
+
+    refusing_then(world, failing("DeleteParameters", meanwhile, times=1))
+    outcome = world.write(plan)
+
+    assert world.ssm.values() == {at("new"): "theirs"}
+    assert states(outcome) == {"new": "left", "other": "undone", "z": "failed"}
+    assert "wrote version 2 since" in of(outcome, "new").detail
+    assert "get-parameter-history" in of(outcome, "new").command
+
+
+@pytest.mark.parametrize("error", [throttled, reset], ids=["throttled", "reset"])
+def test_what_somebody_wrote_while_the_put_back_was_retried_survives(error: Callable[[], Exception]) -> None:
+    world = World()
+    world.ssm.put(at("old"), "before")
+    plan = world.plan_keys({"old": "after", "z": "z"})
+    holding_back(world, at("z"), 1)
+
+    def meanwhile() -> Exception:
+        world.ssm.put(at("old"), "theirs")
+        return error()
+
+    refusing_then(world, failing("PutParameter", meanwhile, path=at("old"), times=1))
+    outcome = world.write(plan)
+
+    assert (world.ssm.rows[at("old")].value, world.ssm.rows[at("old")].version) == ("theirs", 3)
+    result = of(outcome, "old")
+    assert (result.state, result.version) == ("left", 3)
+    assert "wrote version 3 since" in result.detail
+    assert "get-parameter-history" in result.command
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
+def test_a_put_back_that_came_onto_somebody_elses_version_says_so_and_how_to_restore_theirs(lost: bool) -> None:
+    """They wrote between our look and our put-back, where SSM has nothing that could stop us."""
+    world = World()
+    world.ssm.put(at("old"), "before")
+    plan = world.plan_keys({"old": "after", "z": "z"})
+    holding_back(world, at("z"), 1)
+
+    def theirs_first(operation: str, arguments: dict[str, Any]) -> Exception | None:
+        if operation == "PutParameter" and arguments["Name"] == at("old"):
+            world.ssm.put(at("old"), "theirs")
+            if lost:
+                world.ssm.lost.append(failing("PutParameter", reset, path=at("old"), times=1))
+        return None
+
+    refusing_then(world, theirs_first)
+    result = of(world.write(plan), "old")
+
+    assert (world.ssm.rows[at("old")].value, world.ssm.rows[at("old")].version) == ("before", 4)
+    assert (result.state, result.version) == ("left", 4)
+    assert result.detail == (
+        "Somebody else wrote version 3 at the moment at which it was put back. "
+        "The value from before this run stands, as version 4."
+    )
+    assert f"{at('old')}:3 " in result.command, "the command restores what they wrote"
+
+
+def test_a_put_back_of_what_somebody_removed_at_that_moment_says_so() -> None:
+    world = World()
+    world.ssm.put(at("old"), "before")
+    plan = world.plan_keys({"old": "after", "z": "z"})
+    holding_back(world, at("z"), 1)
+
+    def removed_first(operation: str, arguments: dict[str, Any]) -> Exception | None:
+        if operation == "PutParameter" and arguments["Name"] == at("old"):
+            del world.ssm.rows[at("old")]
+        return None
+
+    refusing_then(world, removed_first)
+    result = of(world.write(plan), "old")
+
+    assert (result.state, result.version) == ("left", 1)
+    assert "Somebody else removed it" in result.detail
+    assert result.command == cli.delete(at("old"), "eu-west-1")
+
+
+def test_a_removal_whose_answer_was_lost_counts_as_removed() -> None:
+    world = World()
+    plan = world.plan_keys({"new": "n", "z": "z"})
+    holding_back(world, at("z"), 1)
+    refusing_then(world, failing("DeleteParameters", reset, times=1), lost=True)
+    result = of(world.write(plan), "new")
+    assert world.ssm.values() == {}
+    assert (result.state, result.detail) == ("undone", "removed")
 
 
 def test_without_the_right_to_delete_the_rest_is_still_put_back() -> None:
