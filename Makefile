@@ -19,6 +19,7 @@ help:
 	@echo "make generate      renews what follows from secret_action/contract.py"
 
 $(READY): requirements/dev.txt
+	@echo "Setting up $(VENV) (one to three minutes, once) …"
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@

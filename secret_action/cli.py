@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from secret_action import __version__, contract
 from secret_action.cancellation import Cancellation
@@ -34,7 +34,8 @@ _FORMATS = ("text", "json", "sarif")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs once and returns the exit code of the contract."""
-    arguments = parser().parse_args(argv)
+    # Intermixed: pre-commit passes its paths last, behind the flags.
+    arguments = parser().parse_intermixed_args(argv)
     if not arguments.mode and os.environ.get("GITHUB_ACTIONS") != "true":
         parser().print_help()
         return 2
@@ -69,7 +70,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--format", choices=_FORMATS, default="text", help="how the result is printed (text)")
     for definition in contract.INPUTS:
         if definition.name != "mode":
-            result.add_argument(f"--{definition.name}", metavar="TEXT", help=_help(definition))
+            switch: dict[str, Any] = {"nargs": "?", "const": "true"} if definition.choices == ("true", "false") else {}
+            result.add_argument(f"--{definition.name}", metavar="TEXT", help=_help(definition), **switch)
     return result
 
 
@@ -142,7 +144,7 @@ def _inputs(arguments: argparse.Namespace, environ: Mapping[str, str], stdin: Te
             else:
                 read_for, flag = definition.name, stdin.read()
         inputs[definition.name] = flag if flag is not None else environ.get(f"INPUT_{definition.name.upper()}", "")
-    if arguments.paths and inputs["mode"] != "validate":
+    if arguments.paths and inputs["mode"] in {mode.name for mode in contract.MODES} - {"validate"}:
         problems.append(Problem("Only validate takes paths.", "Leave them out, or write: secret-sync validate PATH…"))
     if problems:
         raise InputError(*problems)

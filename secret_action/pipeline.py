@@ -109,10 +109,6 @@ class Run:
                 self._settings, self._environ, folder / "tenants", self._log, self._clock, self._shield
             )
             self._note(tenants=subject.tenants, service=subject.services[0] if len(subject.services) == 1 else "")
-            self._log.line(
-                f"Judging {subject.tenants.root if subject.tenants.in_workspace else 'the manifests'}"
-                f" at commit {subject.tenants.sha or '(no checkout: commit unknown)'}"
-            )
             return subject
 
     def _judge(self, subject: tenancy.Subject) -> Judged:
@@ -123,7 +119,7 @@ class Run:
             if not services:
                 raise ManifestError(
                     Problem(
-                        f"There is no tenant at {settings.github.tenant_path}.",
+                        f"There is no tenant at {settings.github.tenant_path.replace('{service}', '*')}.",
                         "Correct the input `tenant-path`, or name the `service`.",
                     )
                 )
@@ -209,18 +205,18 @@ class Run:
             owned = [parameter.path for parameter in manifest.parameters if parameter.owned]
             foreign = [parameter.path for parameter in manifest.parameters if not parameter.owned]
             reading = store.read(aws, owned, foreign, self._log)
-            plan = store.make_plan(manifest.parameters, resolved.given, reading)
+            # What was refused has its problem already, and would be called missing as well.
+            asked = [parameter for parameter in manifest.parameters if parameter.path not in resolved.refused]
+            plan = store.make_plan(asked, resolved.given, reading)
             self._note(plan=plan)
             for entry in plan.entries:
                 self._log.line(f"{entry.action} {entry.parameter.path}" + (f" ({entry.note})" if entry.note else ""))
             metadata = store.look_up(aws, plan)
             if metadata.note:
                 self._note(notices=(*self.report.notices, metadata.note))
-            # What was refused has its problem already, and would be called missing as well.
-            others = Plan(tuple(entry for entry in plan.entries if entry.parameter.path not in resolved.refused))
             problems = (
                 *resolved.problems,
-                *store.check_plan(others, looked_for=resolved.names, region=aws.region, metadata=metadata),
+                *store.check_plan(plan, looked_for=resolved.names, region=aws.region, metadata=metadata),
             )
             if problems:
                 raise InputError(*problems)

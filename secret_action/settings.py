@@ -361,7 +361,11 @@ class _Reader:
     def _timeout(self) -> float:
         text = self._text("timeout")
         if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) <= _LONGEST_TIMEOUT:
-            self._wrong("timeout", f"“{text}” is no number of seconds from 1 to {_LONGEST_TIMEOUT}.", "Write 300.")
+            self._wrong(
+                "timeout",
+                f"“{text}” is no number of seconds from 1 to {_LONGEST_TIMEOUT}.",
+                "Write seconds, such as 300.",
+            )
             return 0.0
         return float(text)
 
@@ -394,7 +398,7 @@ class _Reader:
         text = self._inputs.get("secrets", "")
         if not text.strip():
             return {}
-        remedy = "Write secrets: ${{ toJSON(secrets) }}, or name the values one by one in the step's env."
+        remedy = "Write `secrets: ${{ toJSON(secrets) }}`, or name the values one by one in the step's env."
         try:
             pairs = json.loads(text, object_pairs_hook=list)
         except (ValueError, RecursionError) as error:

@@ -42,10 +42,10 @@ def find(
     download: a private folder that an archive may be unpacked into. Raises InputError or GitHubError.
     """
     if settings.paths:
-        return _from_paths(settings)
+        return _from_paths(settings, log)
     services = (settings.service,) if settings.service else ()
     if directory := _directory(settings, environ):
-        return Subject(checkout(directory, settings.github), services)
+        return Subject(_checked_out(directory, settings, log), services)
     return Subject(_fetch(settings, download, log, clock, shield), services)
 
 
@@ -62,6 +62,12 @@ def _directory(settings: Settings, environ: Mapping[str, str]) -> str:
         return settings.github.workspace
     on_a_laptop = settings.mode.name == "validate" and not settings.github.workspace
     return "." if on_a_laptop and settings.github.credentials is None else ""
+
+
+def _checked_out(directory: str, settings: Settings, log: Log) -> Tenants:
+    tenants = checkout(directory, settings.github)
+    log.line(f"Tenants: the checkout at commit {tenants.sha or '(unknown)'}.")
+    return tenants
 
 
 def _fetch(settings: Settings, download: Path, log: Log, clock: Clock, shield: Shield) -> Tenants:
@@ -82,7 +88,7 @@ def _missing(settings: Settings) -> list[Problem]:
     if settings.github.credentials is None:
         problems.append(
             Problem(
-                "Inputs `app-id` and `app-private-key`: at least one of them is empty, so the tenants repository "
+                "The inputs `app-id` and `app-private-key` are not both given, so the tenants repository "
                 f"{settings.github.repository} cannot be read.",
                 "Pass both (or the variables APP_ID and APP_PRIVATE_KEY), or check the repository out and name its "
                 "folder with `tenants-directory`.",
@@ -103,7 +109,7 @@ def _missing(settings: Settings) -> list[Problem]:
     return problems
 
 
-def _from_paths(settings: Settings) -> Subject:
+def _from_paths(settings: Settings, log: Log) -> Subject:
     """`validate PATH…`: the tenants that folders, or files in them, belong to."""
     pattern = re.escape(settings.github.tenant_path).replace(re.escape("{service}"), "(?P<service>[^/]+)")
     pattern = f"(?P<root>.*)/{pattern}"
@@ -129,7 +135,7 @@ def _from_paths(settings: Settings) -> Subject:
         raise InputError(
             Problem(f"The paths lie in different repositories: {', '.join(roots)}.", "Run once for each of them.")
         )
-    return Subject(checkout(next(iter(roots)), settings.github), tuple(services))
+    return Subject(_checked_out(next(iter(roots)), settings, log), tuple(services))
 
 
 def _holds_a_tenant(match: re.Match[str]) -> bool:

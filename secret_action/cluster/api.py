@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from secret_action.cluster import errors
-from secret_action.cluster.live import Object, section, text
+from secret_action.cluster.live import Object, entries, section, text
 from secret_action.cluster.paths import Place, Resource
 from secret_action.cluster.transport import Answer, Transport
 from secret_action.ports import Clock, SystemClock
@@ -49,7 +49,7 @@ class KubernetesApi:
             found = self._json("get", path, "GET", path)
         except errors.NotFound:
             return ()
-        return tuple(text(version, "version") for version in found.get("versions", []))
+        return tuple(text(version, "version") for version in entries(found, "versions"))
 
     def get(self, place: Place, *, metadata_only: bool = False) -> Object:
         """One object. metadata_only: nothing but its metadata leaves the API server; a Secret's data stays there."""
@@ -62,7 +62,10 @@ class KubernetesApi:
         asked = {"limit": str(_PAGE), **query}
         while True:
             page = self._json("list", place, "GET", f"{place.path}?{urlencode(asked)}")
-            items += page.get("items") or []
+            found = page.get("items") or []
+            if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
+                raise errors.not_kubernetes(self.server)
+            items += found
             metadata = section(page, "metadata")
             if not (more := text(metadata, "continue")):
                 return tuple(items), text(metadata, "resourceVersion")
@@ -116,6 +119,7 @@ class KubernetesApi:
         }
         url = f"{place.path}?{urlencode(query)}"
         return Watch(
+            self.server,
             place,
             lambda: self._request("watch", place, "GET", url, read_timeout=timeout_seconds + _QUIET),
         )
@@ -171,7 +175,8 @@ class KubernetesApi:
 class Watch:
     """A stream of events. Iterating it reads the next one; `stop`, from any thread, ends it."""
 
-    def __init__(self, place: Place, start: Callable[[], Answer]) -> None:
+    def __init__(self, server: str, place: Place, start: Callable[[], Answer]) -> None:
+        self._server = server
         self._place = place
         self._start = start
         self._lock = threading.Lock()
@@ -181,7 +186,8 @@ class Watch:
     def __iter__(self) -> Iterator[tuple[str, Object]]:
         """Type (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`) and object of each event, until the server ends it.
 
-        Raises Gone where it must be listed again, Unreachable where the connection breaks.
+        Raises Gone where it must be listed again, Unreachable where the connection breaks, Refused where a line is no
+        event.
         """
         answer = self._start()
         with self._lock:
@@ -192,6 +198,8 @@ class Watch:
         try:
             for line in answer.lines():
                 event = json.loads(line)
+                if not isinstance(event, Mapping):
+                    raise errors.not_kubernetes(self._server)
                 kind, found = text(event, "type"), section(event, "object")
                 if kind == "ERROR":
                     code = found.get("code")

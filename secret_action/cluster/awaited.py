@@ -323,7 +323,11 @@ class Awaited:
         read = {reference.path for reference in self.target.rendered.references}
         changed = sorted(read & self.terms.changed_paths)
         why = f"An annotation does not refresh it: {self.never}."
-        detail = " ".join(filter(None, [why, words]))
+        unknown = (
+            f"It is not known whether the Secret {self._secret_name} holds the current value: it takes a new one only "
+            "when that is changed or, where no version is pinned, when the Secret is deleted so that ESO makes it anew."
+        )
+        detail = " ".join(filter(None, [why, words, unknown if content is ContentState.NOT_CHECKED else ""]))
         if changed and content is not ContentState.PROVEN:
             self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed))
         else:

@@ -11,15 +11,18 @@ import binascii
 import functools
 import ipaddress
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.credentials import BearerToken, Token, run_plugin, token_of
+from secret_action.cluster.credentials import BearerToken, Token, run_plugin, token_of, usable_token
 from secret_action.cluster.kubeconfig import Access, read_kubeconfig
+from secret_action.cluster.live import section
 from secret_action.cluster.transport import HttpTransport
 from secret_action.errors import InputError
 from secret_action.model import Problem
@@ -29,6 +32,7 @@ from secret_action.settings import ClusterSettings
 _CONNECTIONS = 16  # kept open per host; more are made when needed
 _EKS_TOKEN_SECONDS = 14 * 60.0  # EKS takes a token for 15 minutes from the time that it was signed
 _SECRETS_OF_USER = ("token", "password", "client-key-data")
+_SECRETS_OF_PROVIDER = ("id-token", "refresh-token", "access-token", "client-secret")
 
 
 class Eks(Protocol):
@@ -74,6 +78,9 @@ def _to_eks(name: str, eks: Eks, log: Log, clock: Clock) -> KubernetesApi:
 
 
 def _to_kubeconfig(access: Access, source: str, log: Log, clock: Clock) -> KubernetesApi:
+    for url in (access.cluster["server"], access.cluster.get("proxy-url")):
+        _mask_userinfo(url, log)
+    access = replace(access, cluster={**access.cluster, "server": _without_userinfo(access.cluster["server"])})
     others = [f"“{name}”" for name in access.contexts if name != access.context]
     log.line(
         f"Cluster: {access.cluster['server']}, context “{access.context}”"
@@ -108,7 +115,7 @@ def _to_kubeconfig(access: Access, source: str, log: Log, clock: Clock) -> Kuber
         configuration.no_proxy = ""  # as kubectl: NO_PROXY is about the proxy of the environment
     elif _is_loopback(configuration.host):
         configuration.proxy = None  # as kubectl: Go never sends a loopback address through the environment's proxy
-    return _api(configuration, context, authorization)
+    return _api(configuration, context, authorization or _own_header(configuration, source, log))
 
 
 def _plugin_tokens(first: Mapping[str, Any], access: Access, source: str) -> Callable[[], Token]:
@@ -198,7 +205,7 @@ def _in_cluster(log: Log) -> KubernetesApi:
     log.line(f"Cluster: {configuration.host}, as this pod's service account")
     context = _tls(verify=True)
     _load_certificates(context, configuration, "the service account's CA")
-    return _api(configuration, context, None)
+    return _api(configuration, context, _own_header(configuration, "the service account", log))
 
 
 def _configuration() -> Any:
@@ -220,15 +227,30 @@ def _tls(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-def _api(configuration: Any, context: ssl.SSLContext, authorization: Callable[[], str | None] | None) -> KubernetesApi:
+def _api(configuration: Any, context: ssl.SSLContext, authorization: Callable[[], str | None]) -> KubernetesApi:
     from kubernetes.client.rest import RESTClientObject
 
     configuration.ssl_ca_cert = configuration.cert_file = configuration.key_file = None  # are in the context
     rest = RESTClientObject(configuration)
     rest.pool_manager.connection_pool_kw["ssl_context"] = context
-    # The client's own reading renews a service account's token from its file.
-    own = functools.partial(configuration.get_api_key_with_prefix, "BearerToken")
-    return KubernetesApi(HttpTransport(configuration.host, rest, authorization or own))
+    return KubernetesApi(HttpTransport(configuration.host, rest, authorization))
+
+
+def _own_header(configuration: Any, source: str, log: Log) -> Callable[[], str | None]:
+    """The client's own reading, which renews a service account's token from its file. Masks what it reads."""
+
+    @functools.lru_cache(maxsize=1)
+    def tidy(found: str) -> str:
+        kind, _, token = found.partition(" ")
+        log.mask(token)
+        return f"{kind} {usable_token(token, source)}"
+
+    def header() -> str | None:
+        found = configuration.get_api_key_with_prefix("BearerToken")
+        return tidy(found) if found else None
+
+    header()  # a token that no header takes is told now
+    return header
 
 
 def _is_loopback(server: str) -> bool:
@@ -239,9 +261,20 @@ def _is_loopback(server: str) -> bool:
         return host == "localhost"
 
 
+def _without_userinfo(url: str) -> str:
+    return re.sub(r"^(\w+://)?[^/?#]*@", r"\1", url)
+
+
+def _mask_userinfo(url: Any, log: Log) -> None:
+    """Up to the last `@`: a password may hold what a URL may not."""
+    if isinstance(url, str) and (match := re.match(r"(?:\w+://)?([^:/@]*:)?(.+)@", url, re.DOTALL)):
+        log.mask(match[2])
+
+
 def _mask(user: Mapping[str, Any], log: Log) -> None:
-    for name in _SECRETS_OF_USER:
-        secret = user.get(name)
+    provider = section(user, "auth-provider", "config")
+    secrets = [(name, user.get(name)) for name in _SECRETS_OF_USER]
+    for name, secret in (*secrets, *((name, provider.get(name)) for name in _SECRETS_OF_PROVIDER)):
         if isinstance(secret, str) and secret:
             log.mask(secret)
             if name.endswith("-data"):

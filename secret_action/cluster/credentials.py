@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -103,7 +104,23 @@ def token_of(status: Mapping[str, Any], source: str) -> Token:
                 "Run the same command by hand; or set eks-cluster, or use a token.",
             )
         )
-    return Token(token, _seconds_left(status.get("expirationTimestamp")))
+    return Token(usable_token(token, source), _seconds_left(status.get("expirationTimestamp")))
+
+
+def usable_token(token: str, source: str) -> str:
+    """A token as a header takes it: without the line break that a file or a YAML block ends with.
+
+    Raises InputError where another character is left that no token has.
+    """
+    stripped = token.strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", stripped):
+        raise InputError(
+            Problem(
+                f"{source}: its token has a line break or another character in it that no token has, or is empty.",
+                "Put the token in one line, exactly as it was issued.",
+            )
+        )
+    return stripped
 
 
 def _seconds_left(expires: object) -> float | None:

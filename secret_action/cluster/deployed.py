@@ -8,6 +8,7 @@ from typing import Any
 
 from secret_action.cluster import durations
 from secret_action.cluster.live import Object, section
+from secret_action.masking import hidden
 from secret_action.model import ExternalSecret
 
 # Argo CD, by its default way of tracking, replaces the value of this label with the Application's name.
@@ -56,5 +57,5 @@ def _same(where: str, wanted: Any, found: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = hidden(value if isinstance(value, str) else json.dumps(value, default=str))
     return f"“{text[:_LONGEST]}…”" if len(text) > _LONGEST else f"“{text}”"

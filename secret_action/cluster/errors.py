@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from secret_action.cluster.paths import Place
 from secret_action.errors import ClusterError, SecretSyncError
+from secret_action.masking import hidden
 from secret_action.model import Problem
 
 _LONGEST = 300  # characters of outside text that a message quotes
@@ -134,7 +135,11 @@ def _message(body: bytes) -> str:
 
 
 def clean(outside: str) -> str:
-    """A text from outside, fit to be quoted: one line, no control characters, no request ids, ≤ 300 characters."""
-    without_ids = re.sub(r",?\s*\b(request ?id|host ?id)\b:?\s*[-0-9a-z+/=]+", "", outside, flags=re.IGNORECASE)
+    """A text from outside, fit to be quoted: one line, no control characters, no request ids, ≤ 300 characters.
+
+    Known values are hidden first: one that is cut or folded is found no more.
+    """
+    ids = r",?\s*\b(request ?id|host ?id)\b:?\s*[-0-9a-z+/=]+"
+    without_ids = re.sub(ids, "", hidden(outside), flags=re.IGNORECASE)
     line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", without_ids).split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

@@ -13,7 +13,7 @@ from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.live import Object, entries, is_managed, name_of, ready, section, synced_version_of, text
 from secret_action.cluster.paths import ESO_GROUP, Resource, external_secrets, store_resource
 from secret_action.cluster.proof import never_refreshes
-from secret_action.cluster.targets import Target, targets
+from secret_action.cluster.targets import Target, left_out, targets
 from secret_action.errors import ClusterError
 from secret_action.model import ExternalSecret, Problem, Reference
 from secret_action.ports import Log
@@ -85,13 +85,16 @@ def inspect(
 ) -> Inspection:
     """Reads what is there.
 
-    Raises InputError where a manifest has no namespace, ClusterError where the cluster or RBAC says no.
+    Raises InputError where a manifest has no namespace or `label-selector` leaves nothing in, ClusterError where the
+    cluster or RBAC says no.
     """
+    unselected = left_out(external_secrets_, settings)
     wanted = targets(external_secrets_, settings)
     served, resource = _resource(api)
     live = _live(api, resource, {target.namespace for target in wanted})
     _check_rights(api, resource, {target.namespace: target.name for target in wanted if target.managed})
-    stores, warnings = _stores(api, resource, wanted)
+    stores, unready = _stores(api, resource, wanted)
+    warnings = (*unselected, *unready)
     inspection = Inspection(resource, served, (), stores, warnings)
     found = tuple(_found(target, live.get(target.key), inspection) for target in wanted)
     there = sum(1 for one in found if one.live is not None)

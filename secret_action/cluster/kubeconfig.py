@@ -71,8 +71,9 @@ def _contents(text: str, source: str) -> Iterator[tuple[str, str]]:
     if re.fullmatch(r"[\w.~:/\\ +@-]{1,1000}", stripped):
         raise InputError(
             Problem(
-                f"{source} names the file {stripped}, which is not there.",
-                "Pass the kubeconfig's content instead, or write it to a folder under the workspace "
+                # Not quoted: it may as well be a token, or base64 that lost its end.
+                f"{source} is neither YAML nor base64 of it, and the path that it names is not there.",
+                "Pass the kubeconfig's whole content, or write it to a folder under the workspace "
                 "($GITHUB_WORKSPACE): a container action does not see the runner's home folder.",
             )
         )

@@ -18,7 +18,8 @@ from secret_action.cluster.errors import Gone, may_pass
 from secret_action.cluster.live import Object, name_of, text
 from secret_action.cluster.paths import EVENTS, SECRETS, Resource
 from secret_action.cluster.proof import ANNOTATION
-from secret_action.errors import SecretSyncError
+from secret_action.errors import ClusterError, SecretSyncError
+from secret_action.model import Problem
 
 Key = tuple[str, str]
 """Namespace and name of an ExternalSecret."""
@@ -127,7 +128,7 @@ class Threads:
         def job() -> EventsRead:
             try:
                 return EventsRead(key, events_of(self._api, key[0], uid))
-            except SecretSyncError:
+            except Exception:
                 return EventsRead(key, ())  # they only tell sooner what the timeout tells too
 
         self._jobs.put(job)
@@ -161,11 +162,12 @@ class Threads:
                         self._messages.put(Seen((namespace, name_of(live)), None if gone else live))
             except Gone:
                 version = ""
-            except SecretSyncError as error:
+            except Exception as error:
                 if self._stopped.is_set():
                     return
-                self._messages.put(WatchBroken(error))
-                if not may_pass(error):
+                told = _told(error)
+                self._messages.put(WatchBroken(told))
+                if not may_pass(told):
                     return
                 self._stopped.wait(_PAUSE)
 
@@ -180,8 +182,20 @@ class Threads:
 def _or_error(request: Callable[[], Object]) -> Object | SecretSyncError:
     try:
         return request()
-    except SecretSyncError as error:
+    except Exception as error:
+        return _told(error)
+
+
+def _told(error: Exception) -> SecretSyncError:
+    """A thread that died of an answer that nobody foresaw would leave the run waiting for its timeout."""
+    if isinstance(error, SecretSyncError):
         return error
+    return ClusterError(
+        Problem(
+            f"An answer of the cluster's API server could not be understood ({type(error).__name__}).",
+            "Check that no proxy answers in its place, then run again; if it stays so, report it as a defect.",
+        )
+    )
 
 
 def events_of(api: KubernetesApi, namespace: str, uid: str) -> tuple[Object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from secret_action.cluster.live import is_managed
+from secret_action.cluster.live import MANAGED_LABEL, is_managed
 from secret_action.errors import InputError
 from secret_action.model import ExternalSecret, Problem
 from secret_action.settings import ClusterSettings
@@ -34,6 +34,36 @@ class Target:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+def left_out(external_secrets: tuple[ExternalSecret, ...], settings: ClusterSettings) -> tuple[str, ...]:
+    """A warning where `label-selector` leaves managed ExternalSecrets out: they are not refreshed.
+
+    Raises InputError where it leaves all of them out.
+    """
+    managed = [es for es in external_secrets if is_managed(es.labels)]
+    out = [es for es in managed if not settings.selector.matches(es.labels)]
+    if not out:
+        return ()
+    if len(out) < len(managed):
+        names = ", ".join(_name(es, settings) for es in out)
+        return (f"label-selector “{settings.selector.text}” leaves out, so this run does not refresh: {names}.",)
+    labels = "; ".join(
+        f"{_name(es, settings)} has {', '.join(f'{name}={value}' for name, value in sorted(es.labels.items()))}"
+        for es in out
+    )
+    raise InputError(
+        Problem(
+            f"label-selector “{settings.selector.text}” matches no managed ExternalSecret of the manifests, so none "
+            f"would be refreshed. Their labels: {labels}.",
+            f"Correct label-selector, or leave it out to refresh all that carry {MANAGED_LABEL}=true.",
+            where=out[0].where,
+        )
+    )
+
+
+def _name(es: ExternalSecret, settings: ClusterSettings) -> str:
+    return "/".join(filter(None, [es.namespace or settings.namespace, es.name]))
 
 
 def targets(external_secrets: tuple[ExternalSecret, ...], settings: ClusterSettings) -> tuple[Target, ...]:

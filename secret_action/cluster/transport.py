@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from secret_action.cluster import errors
+from secret_action.masking import hidden
 from secret_action.model import Problem
 
 _CONNECT_TIMEOUT = 10.0  # seconds
@@ -178,7 +179,7 @@ def _words(error: BaseException) -> str:
     while (inner := error.__cause__ or getattr(error, "original_error", None)) is not None:
         error = inner
     said = str(error.args[-1]) if isinstance(error, OSError) and error.args else str(error)
-    return errors.clean(re.sub(r"<[^>]*object at 0x[^>]*>:? ?|\(_ssl\.c:\d+\)", "", said)).strip()
+    return errors.clean(re.sub(r"<[^>]*object at 0x[^>]*>:? ?|\(_ssl\.c:\d+\)", "", hidden(said))).strip()
 
 
 def _unreachable(server: str, why: str) -> errors.Unreachable:

@@ -91,7 +91,7 @@ def _load(path: Path, shown: str) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ManifestError(Problem(f"{shown} is larger than 1 MiB.", "Make it smaller.", where=Location(shown)))
-        documents = load_documents(path.read_text(encoding="utf-8-sig"))
+        documents = load_documents(path.read_text(encoding="utf-8-sig"), aliases=False)
     except yaml.YAMLError as error:
         place = Location(shown, where_it_fails(error))
         raise ManifestError(

@@ -58,7 +58,7 @@ def read_external_secrets(
         metadata, spec = mapping(resource.get("metadata")), mapping(resource.get("spec"))
         name = str(metadata.get("name", ""))
         origin = _string(mapping(metadata.get("annotations")).get(ORIGIN))
-        default_store = mapping(spec.get("secretStoreRef")).get("name", store)
+        default_store = _string(mapping(spec.get("secretStoreRef")).get("name")) or store
         references = tuple(_references(spec, name, origin, default_store, store, locate))
         if default_store != store and not references:
             continue
@@ -133,8 +133,12 @@ def read_consumers(resources: Sequence[Mapping[str, Any]]) -> tuple[Consumer, ..
 
 def _secret_names(node: Any) -> Iterator[str]:
     pending = [node]
+    seen: set[int] = set()
     while pending:
         current = pending.pop()
+        if id(current) in seen:  # aliases: a small text may hold one part a million times
+            continue
+        seen.add(id(current))
         if isinstance(current, list):
             pending.extend(current)
         elif isinstance(current, Mapping):

@@ -12,9 +12,10 @@ from typing import Any
 from secret_action.errors import ManifestError
 from secret_action.manifest.definitions import FILE_NAME, Definition, Definitions, read_definitions
 from secret_action.manifest.external_secrets import read_consumers, read_external_secrets
-from secret_action.manifest.kustomize import RenderError, find_kustomize, render
+from secret_action.manifest.kustomize import Kustomize, RenderError, find_kustomize
 from secret_action.manifest.layout import bases_of, choose_overlay, list_overlays, tenant_folder
 from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.remote import refuse_remote
 from secret_action.manifest.rules import judge
 from secret_action.manifest.sources import Sources
 from secret_action.model import ExternalSecret, Finding, Location, Manifest, Parameter, Problem, Reference
@@ -81,16 +82,24 @@ def _order(finding: Finding) -> tuple[int, str, int, str]:
 
 def _render_all(root: Path, folders: Sequence[Path], scope: Scope) -> list[tuple[Overlay, tuple[Any, ...]]]:
     """Renders overlays and the bases they build on, each folder once, several at a time."""
-    command = find_kustomize()
+    kustomize = Kustomize(find_kustomize())
     wanted = dict.fromkeys(folder.resolve() for overlay in folders for folder in (overlay, *bases_of(overlay)))
-    with ThreadPoolExecutor(_RENDERS_AT_ONCE) as pool:
-        rendered = dict(zip(wanted, pool.map(partial(_try_render, command), wanted), strict=True))
+    # Not `with`: it waits for what runs, and a cancel must not wait for a slow kustomize.
+    pool = ThreadPoolExecutor(_RENDERS_AT_ONCE)
+    try:
+        rendered = dict(zip(wanted, pool.map(partial(_try_render, kustomize, root), wanted), strict=True))
+    except BaseException:
+        kustomize.kill()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return [_overlay(root, folder, scope, rendered) for folder in folders]
 
 
-def _try_render(command: tuple[str, ...], folder: Path) -> list[dict[str, Any]] | RenderError:
+def _try_render(kustomize: Kustomize, root: Path, folder: Path) -> list[dict[str, Any]] | RenderError:
     try:
-        return render(command, folder)
+        refuse_remote(root, folder)
+        return kustomize.render(folder)
     except RenderError as error:
         return error
 

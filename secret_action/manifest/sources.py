@@ -91,7 +91,7 @@ class Sources:
     def _local(self, folder: Path, name: str) -> Iterator[Path]:
         if name and "\n" not in name:
             path = Path(os.path.normpath(folder / name))
-            if path.is_file() and self._inside(path):
+            if os.path.isfile(path) and self._inside(path):
                 yield path
 
     def _inside(self, path: Path) -> bool:

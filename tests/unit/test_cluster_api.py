@@ -7,9 +7,12 @@ from cluster_samples import Log, settings
 
 from sandbox.http import make_certificate
 from sandbox.kubernetes import KubernetesServer
+from secret_action import masking
 from secret_action.cluster import connect, errors
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.outside import Threads, WatchBroken
 from secret_action.cluster.paths import PODS, SECRETS, Resource, external_secrets
+from secret_action.errors import ClusterError
 from secret_action.model import Problem
 
 ES = external_secrets("external-secrets.io/v1")
@@ -213,6 +216,53 @@ def test_a_watch_that_is_too_old_says_so():
     kubernetes, _ = api(Answer(200, lines=[_line("ERROR", code=410, message="too old")]))
     with pytest.raises(errors.Gone):
         list(kubernetes.watch(ES.at("shop"), "5", 60))
+
+
+@pytest.mark.parametrize("items", [[1, "x"], [{"n": 1}, None], "x", 7, {"a": 1}])
+def test_a_list_of_something_else_is_refused(items):
+    """What has no objects in it is not taken for objects."""
+    with pytest.raises(errors.Refused, match="is not a Kubernetes API server"):
+        api(Answer(200, {"items": items}))[0].list(ES.at("shop"))
+
+
+def test_a_watch_of_something_else_is_refused():
+    """A line that is JSON, and no event."""
+    with pytest.raises(errors.Refused, match="is not a Kubernetes API server"):
+        list(api(Answer(200, lines=[b"[1]"]))[0].watch(ES.at("shop"), "5", 60))
+
+
+class Odd:
+    """An API whose answers nobody foresaw."""
+
+    def __getattr__(self, name):
+        def fails(*arguments, **options):
+            raise AttributeError(name)
+
+        return fails
+
+
+def test_a_thread_tells_of_an_answer_that_nobody_foresaw():
+    """It does not die: the run would wait for its timeout."""
+    threads = Threads(Odd(), ES, [("shop", "a")])
+    broken = threads.next(5.0)
+    assert isinstance(broken, WatchBroken)
+    assert not errors.may_pass(broken.error)
+    threads.annotate(("shop", "a"), "run-7")
+    assert isinstance(threads.next(5.0).result, ClusterError)
+    threads.read_hash(("shop", "a"), "a")
+    assert isinstance(threads.next(5.0).result, ClusterError)
+    threads.read_events(("shop", "a"), "u1")
+    assert threads.next(5.0).events == ()
+    threads.close()
+
+
+@pytest.mark.parametrize("value", ["x9" * 400, "two  words\tand\x01more", "request id: abcdef-0123"])
+def test_known_values_are_hidden_before_a_text_is_cut(value, monkeypatch):
+    """One that is cut or folded would be found no more."""
+    redactor = masking.Redactor()
+    redactor.add(value)
+    monkeypatch.setattr(masking, "_active", [redactor])
+    assert errors.clean(f"the webhook says {value} here") == "the webhook says *** here"
 
 
 def test_a_stopped_watch_gives_nothing():

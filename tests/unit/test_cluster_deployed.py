@@ -7,6 +7,7 @@ from cluster_samples import live, rendered
 from hypothesis import given
 from hypothesis import strategies as st
 
+from secret_action import masking
 from secret_action.cluster import durations
 from secret_action.cluster.deployed import differences
 
@@ -128,3 +129,16 @@ def test_every_addition_is_allowed(spec, name, value):
 def test_durations_are_gos(text, seconds):
     """The grammar of `time.ParseDuration`."""
     assert durations.seconds(text) == (seconds if seconds is None else pytest.approx(seconds))
+
+
+def test_a_difference_hides_known_values_before_it_is_cut(monkeypatch):
+    """One that is cut would be found no more."""
+    value = "x9" * 100
+    redactor = masking.Redactor()
+    redactor.add(value)
+    monkeypatch.setattr(masking, "_active", [redactor])
+    found = live()
+    found["spec"]["refreshInterval"] = f"it is {value}"
+    assert differences(rendered(), found) == (
+        "spec.refreshInterval: the manifest has “1h”, the cluster has “it is ***”",
+    )

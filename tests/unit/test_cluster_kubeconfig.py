@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.http import make_certificate
+from sandbox.kubernetes import KubernetesServer
 from secret_action.cluster import connect
-from secret_action.cluster.credentials import BearerToken, Token, plugin_environment
+from secret_action.cluster.credentials import BearerToken, Token, plugin_environment, token_of
 from secret_action.cluster.kubeconfig import read_kubeconfig
 from secret_action.errors import ClusterError, InputError
 
@@ -103,7 +104,7 @@ def test_the_only_context_needs_no_naming():
         ("a: b\n  c: d: e\n" + SECRET, "", ["not a kubeconfig in YAML", "line 2"]),
         ("- a\n- b\n", "", ["not a kubeconfig in YAML"]),
         ("hello\nworld ?\n", "", ["not a kubeconfig"]),
-        ("/home/runner/.kube/config", "", ["names the file /home/runner/.kube/config", "GITHUB_WORKSPACE"]),
+        ("/home/runner/.kube/config", "", ["the path that it names is not there", "GITHUB_WORKSPACE"]),
         (base64.b64encode(b"a text").decode(), "", ["not a kubeconfig"]),
         ("***{}***", "", ["neither YAML, nor base64 of it, nor a path"]),
         ("{", "", ["not a kubeconfig in YAML"]),
@@ -206,7 +207,70 @@ def test_the_context_is_named_where_there_are_several():
     log = Log()
     connect(settings(text(), context="prod"), log, eks=None).close()
     assert log.lines == ["Cluster: https://10.0.0.1:6443, context “prod” (others in kubeconfig: “dev”)"]
-    assert log.masked == [SECRET]
+    assert set(log.masked) == {SECRET}
+
+
+@pytest.mark.parametrize(
+    "given_text",
+    [
+        SECRET,
+        "hunter2hunter2",
+        f"{base64.b64encode(SECRET.encode()).decode()[:30]}.{'QWxhZGRpbg' * 9}.c2ln",
+        base64.b64encode(text().encode()).decode().rstrip("=")[:-2] + "x",
+    ],
+    ids=["token", "password", "JWT", "base64 that lost its end"],
+)
+def test_a_text_that_is_no_path_is_not_quoted(given_text):
+    """It may be a credential."""
+    with pytest.raises(InputError) as error:
+        read_kubeconfig(given_text, "kubeconfig", "")
+    assert given_text not in problem(error)
+
+
+@pytest.mark.parametrize("url", ["https://admin:pa55-in-url@10.0.0.1:6443", "https://pa55-in-url@10.0.0.1:6443"])
+def test_a_password_in_the_url_is_neither_logged_nor_kept(url):
+    """It is masked too, since somebody else may print the kubeconfig."""
+    log = Log()
+    api = connect(settings(text(cluster={"server": url})), log, eks=None)
+    assert log.lines[0].startswith("Cluster: https://10.0.0.1:6443, context")
+    assert api.server == "https://10.0.0.1:6443"
+    assert "pa55-in-url" in log.masked
+
+
+def test_every_token_is_masked(tmp_path):
+    """That of a file, and those of an auth-provider."""
+    file = tmp_path / "token"
+    file.write_text(f"{SECRET}\n")
+    log = Log()
+    connect(settings(text(user={"tokenFile": str(file)})), log, eks=None).close()
+    assert SECRET in {masked.strip() for masked in log.masked}
+    log = Log()
+    provider = {"name": "oidc", "config": {"id-token": SECRET, "refresh-token": f"{SECRET}-2"}}
+    with pytest.raises(InputError):
+        connect(settings(text(user={"auth-provider": provider})), log, eks=None)
+    assert set(log.masked) == {SECRET, f"{SECRET}-2"}
+
+
+def test_a_token_loses_the_line_break_at_its_end():
+    """As a YAML block leaves it; each request has it without."""
+    with KubernetesServer("") as server:
+        given_config = yaml.safe_load(server.kubeconfig())
+        given_config["users"][0]["user"]["token"] += "\n"
+        api = connect(settings(yaml.safe_dump(given_config)), Log(), eks=None)
+        assert api.served_versions("external-secrets.io")
+        api.close()
+
+
+def test_a_plugins_token_loses_the_line_break_at_its_end():
+    """As `echo` leaves it."""
+    assert token_of({"token": "abc\n"}, "kubeconfig").text == "abc"
+
+
+def test_a_token_with_a_line_break_inside_is_refused():
+    """Before anything is sent, and without quoting it."""
+    with pytest.raises(InputError) as error:
+        connect(settings(text(user={"token": f"{SECRET}\n{SECRET}"})), Log(), eks=None)
+    assert "a line break" in problem(error)
 
 
 def test_skipping_verification_is_warned_about():

@@ -317,6 +317,17 @@ def test_a_never_refreshing_one_with_old_content_is_told():
     assert result.diagnosis
 
 
+@pytest.mark.parametrize(("values", "secret"), [({}, None), (None, FORBIDDEN)])
+def test_a_never_refreshing_one_of_unknown_content_does_not_pass_as_current(values, secret):
+    """Not a failure, since nothing shows that it is old; the log says so as well."""
+    log = Log()
+    result = run(World(live(NEVER), secrets=[secret]), NEVER, values=values, log=log)
+    assert (result.state, result.content) == (RefreshState.NEVER_REFRESHES, ContentState.NOT_CHECKED)
+    assert result.ok
+    assert "It is not known whether the Secret a holds the current value: it takes a new one only when" in result.detail
+    assert any(result.detail in line for line in log.lines)
+
+
 def test_a_never_refreshing_one_that_should_have_changed_is_a_failure():
     """A value that this run wrote does not arrive."""
     result = run(World(live(NEVER), secrets=[FORBIDDEN]), NEVER, changed=[PATH])

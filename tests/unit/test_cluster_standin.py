@@ -3,13 +3,14 @@
 import threading
 
 import pytest
-from cluster_samples import PATH, Log, rendered, settings
+from cluster_samples import LABELS, PATH, Log, rendered, settings
 
 from sandbox.kubernetes import KubernetesServer
 from secret_action.cluster import connect, inspect, refresh
-from secret_action.errors import ClusterError
+from secret_action.errors import ClusterError, InputError
 from secret_action.model import ContentState, RefreshState
 from secret_action.ports import SystemClock
+from secret_action.selector import parse_selector
 from secret_action.values import SecretValue
 
 RULES = {"apiGroups": ["external-secrets.io"], "resources": ["externalsecrets"]}
@@ -126,6 +127,28 @@ def test_rights_are_checked_before_anything_is_written(lab):
     with pytest.raises(ClusterError) as error:
         lab.inspect(rendered("a"), token=token)
     assert [problem.remedy.rpartition("verbs: ")[2] for problem in error.value.problems] == ['["patch"]}', '["watch"]}']
+
+
+def test_a_selector_that_leaves_nothing_in_is_refused(lab):
+    """Before anything is asked of the cluster: a release would write, and refresh nothing."""
+    narrow = settings(selector=parse_selector("team=typo"))
+    with pytest.raises(InputError) as error:
+        inspect(None, (rendered("a"), rendered("jwks", labels={})), narrow, lab.log)
+    (problem,) = error.value.problems
+    assert "label-selector “team=typo” matches no managed ExternalSecret" in problem.what
+    assert "shop/a has zerotouch.io/managed=true" in problem.what
+    assert "jwks" not in problem.what
+    assert "leave it out" in problem.remedy
+
+
+def test_what_a_selector_leaves_out_is_warned_about(lab):
+    """By name."""
+    wanted = rendered("a"), rendered("db", labels=LABELS | {"tier": "db"})
+    narrow = settings(selector=parse_selector("tier=db"))
+    api = connect(settings(lab.server.kubeconfig()), lab.log, eks=None)
+    (warning, *_) = inspect(api, wanted, narrow, lab.log).warnings
+    api.close()
+    assert warning == "label-selector “tier=db” leaves out, so this run does not refresh: shop/a."
 
 
 def test_the_least_rights_suffice(lab):

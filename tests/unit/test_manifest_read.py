@@ -1,7 +1,12 @@
 """From rendered resources to the manifest: who asks for which parameter, and how."""
 
+import shutil
+import threading
+import time
+
 import pytest
 
+from secret_action.manifest import read
 from secret_action.manifest.external_secrets import read_consumers, read_external_secrets
 from secret_action.model import Consumer, Location
 from tests.unit.manifest_samples import entry, external_secret, judged, kustomization, one_overlay
@@ -140,3 +145,82 @@ def test_who_consumes_a_secret():
     found = read_consumers([claim, job])
     assert {consumer.secret_name for consumer in found} == {f"s{n}" for n in range(1, 8)}
     assert Consumer("WebService", "w", "s1") in found
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"target": {"name": 5, "creationPolicy": ["x"]}},
+        {"target": {"name": ["a"], "creationPolicy": None}, "refreshPolicy": {"a": "b"}, "refreshInterval": [1]},
+        {"secretStoreRef": {"name": ["a"]}, "refreshInterval": "0" * 60 + "!"},
+        {"secretStoreRef": {"name": None}, "target": ["x"]},
+        {"secretStoreRef": {"name": 7}, "dataFrom": {"a": "b"}},
+    ],
+)
+def test_no_rule_trips_over_odd_shapes(tmp_path, spec):
+    """What is no text where a text belongs is taken for absent."""
+    (manifest,) = judged(tmp_path, one_overlay(external_secret(**spec))).manifests
+    assert [each.name for each in manifest.external_secrets] == ["db"]
+
+
+@pytest.mark.parametrize(
+    "odd", ["spec: " + "9" * 5000, "spec: 0x" + "f" * 5000, "spec: !!int abc", "spec: " + "[" * 300 + "]" * 300]
+)
+def test_a_render_that_cannot_be_read_is_a_finding(tmp_path, odd):
+    """Never an error of ours. (kustomize itself refuses some of these.)"""
+    text = f"apiVersion: example.org/v1\nkind: Odd\nmetadata: {{name: x}}\n{odd}\n"
+    findings = judged(tmp_path, one_overlay(external_secret(), text)).findings
+    assert [finding.rule for finding in findings] == ["does-not-render"]
+
+
+@pytest.mark.parametrize("text", ["resources: " + "[" * 100_000, "# " + "x" * 1024 * 1024])
+def test_a_kustomization_that_cannot_be_read_here_does_not_render(tmp_path, text):
+    """100,000 brackets end a process in libyaml; what is not read here is not handed to kustomize either."""
+    (finding,) = judged(tmp_path, {"overlays/prod/kustomization.yaml": text}).findings
+    assert finding.rule == "does-not-render"
+    assert "overlays/prod/kustomization.yaml cannot be read" in finding.message
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b"])
+def test_a_resource_that_can_be_no_file_does_not_render(tmp_path, name):
+    """A name longer than names may be."""
+    (finding,) = judged(tmp_path, {"overlays/prod/kustomization.yaml": kustomization(name)}).findings
+    assert finding.rule == "does-not-render"
+
+
+def test_aliases_are_followed_once():
+    """A tenth of a thousand characters may stand for a billion."""
+    node = [{"secretName": "s"}]
+    for _ in range(40):
+        node = [node, node]
+    resource = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}, "spec": node}
+    assert read_consumers([resource]) == (Consumer("X", "x", "s"),)
+
+
+def test_a_cancel_does_not_wait_for_a_slow_kustomize(tmp_path, monkeypatch):
+    """Its children are ended, with what they started, and its threads end."""
+
+    class Cancelled(BaseException):
+        pass
+
+    def cancel(pool, function, folders):
+        for folder in folders:
+            pool.submit(function, folder)
+        started = time.monotonic()
+        while not (tmp_path / "started").exists() and time.monotonic() - started < 5:
+            time.sleep(0.01)
+        raise Cancelled
+
+    kustomize = tmp_path / "bin" / "kustomize"
+    kustomize.parent.mkdir()
+    kustomize.write_text(f"#!/bin/sh\n: > {tmp_path}/started\n{shutil.which('sleep')} 20\n")
+    kustomize.chmod(0o755)
+    monkeypatch.setenv("PATH", str(kustomize.parent))
+    monkeypatch.setattr(read.ThreadPoolExecutor, "map", cancel)
+    before = set(threading.enumerate())
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        judged(tmp_path, one_overlay(external_secret()))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+    assert time.monotonic() - started < 5

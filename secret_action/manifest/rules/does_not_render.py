@@ -11,7 +11,7 @@ from secret_action.model import Severity
 # What kustomize says (lower case) when it would need what it is not given here.
 _NEEDS = (
     (
-        ("git fetch", 'no "git" program', "executable file not found", "dial tcp", "proxyconnect"),
+        ("git fetch", 'no "git" program', "executable file not found", "dial tcp", "proxyconnect", "needs the network"),
         "the network",
     ),
     (("--enable-helm", "helm"), "Helm"),

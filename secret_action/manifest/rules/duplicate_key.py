@@ -17,7 +17,8 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
     owners: dict[tuple[str, str], ExternalSecret] = {}
     for external_secret in overlay.external_secrets:
         target = (external_secret.namespace, external_secret.secret_name)
-        if mapping(external_secret.spec.get("target")).get("creationPolicy", "Owner") in _SHARING:
+        policy = mapping(external_secret.spec.get("target")).get("creationPolicy")
+        if isinstance(policy, str) and policy in _SHARING:
             continue
         first = owners.setdefault(target, external_secret)
         if first is not external_secret:

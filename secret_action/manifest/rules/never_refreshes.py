@@ -35,7 +35,7 @@ def _reasons(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if policy == "CreatedOnce":
         yield "its refreshPolicy is CreatedOnce", "Write refreshPolicy: OnChange."
     interval = spec.get("refreshInterval")
-    if policy in (None, "", "Periodic") and interval is not None and re.fullmatch(r"[-+]?(0+[a-zµ]*)+", str(interval)):
+    if policy in (None, "", "Periodic") and interval is not None and re.fullmatch(r"[-+]?0[0a-zµ]*", str(interval)):
         yield f"its refreshInterval is {interval}", "Write refreshInterval: 1h, or refreshPolicy: OnChange."
     if mapping(spec.get("target")).get("immutable") is True:
         yield "its target is immutable", "Leave target.immutable out."
