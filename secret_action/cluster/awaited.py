@@ -266,6 +266,13 @@ class Awaited:
             self._annotate(again=False)
 
     def _annotate(self, *, again: bool) -> None:
+        labels = section(self.live or {}, "metadata", "labels")
+        if not (is_managed(labels) and self.terms.selector.matches(labels)):
+            # Never one without the mark, also where it lost it, or was made anew without it, since we looked.
+            self.phase, self._deployed, self._selected = Phase.DEPLOYING, False, False
+            self._mismatch = ("metadata.labels: the label selector no longer matches those in the cluster",)
+            self.words = f"The cluster has not taken over the manifest: {self._mismatch[0]}."
+            return
         self.rounds = max(1, self.rounds + again)
         self.phase = Phase.ANNOTATING
         self.outside.annotate(self.target.key, self.token)
@@ -337,7 +344,8 @@ class Awaited:
     def _start_over(self, words: str) -> None:
         self.phase, self.words, self._deployed = Phase.DEPLOYING, words, False
         self._patched, self._proven, self._first_at, self._seconds = {}, None, None, None
-        self.failed = self.answered = self.content_differs = False
+        self.failed = self.answered = self.content_differs = self._retry = self._unmarked = False
+        self._events, self._pause = None, self.terms.pause
         # A token is never used twice.
         self.rounds += 1
 
