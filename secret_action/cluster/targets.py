@@ -48,15 +48,15 @@ def left_out(external_secrets: tuple[ExternalSecret, ...], settings: ClusterSett
     if len(out) < len(managed):
         names = ", ".join(_name(es, settings) for es in out)
         return (f"label-selector “{settings.selector.text}” leaves out, so this run does not refresh: {names}.",)
-    labels = "; ".join(
-        f"{_name(es, settings)} has {', '.join(f'{name}={value}' for name, value in sorted(es.labels.items()))}"
-        for es in out
-    )
+    labels = {
+        _name(es, settings): ", ".join(f"{name}={text}" for name, text in sorted(es.labels.items())) for es in out
+    }
     raise InputError(
         Problem(
             f"label-selector “{settings.selector.text}” matches no managed ExternalSecret of the manifests, so none "
-            f"would be refreshed. Their labels: {labels}.",
+            "would be refreshed.",
             f"Correct label-selector, or leave it out to refresh all that carry {MANAGED_LABEL}=true.",
+            tuple(f"{name} has the labels {listed}." for name, listed in labels.items()),
             where=out[0].where,
         )
     )

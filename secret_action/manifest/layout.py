@@ -56,7 +56,8 @@ def list_overlays(tenant: Path) -> dict[str, list[Path]]:
     """
     found: dict[str, list[Path]] = {}
     if (tenant / _OVERLAYS).is_dir():
-        folders = [folder for folder in sorted((tenant / _OVERLAYS).iterdir()) if kustomization_file(folder)]
+        # One without a kustomization counts too: it does not render, which must be said and not passed over.
+        folders = [folder for folder in sorted((tenant / _OVERLAYS).iterdir()) if _is_overlay(folder)]
     else:
         candidates = [folder for folder in files_below(tenant, KUSTOMIZATION_NAMES) if folder != tenant]
         used = {base.resolve() for folder in candidates for base in bases_of(folder)}
@@ -68,6 +69,12 @@ def list_overlays(tenant: Path) -> dict[str, list[Path]]:
     for folder in folders:
         found.setdefault(canonical_environment(folder.name), []).append(folder)
     return found
+
+
+def _is_overlay(folder: Path) -> bool:
+    if not folder.is_dir() or folder.name.startswith("."):
+        return False
+    return kustomization_file(folder) is not None or not any(files_below(folder, KUSTOMIZATION_NAMES))
 
 
 def choose_overlay(tenant: Path, root: Path, environment: str, overlays: dict[str, list[Path]]) -> Path:

@@ -68,11 +68,27 @@ def read_tenant(root: Path, scope: Scope) -> Judged:
     else:
         folders = [folder for each in overlays.values() for folder in each]
         if not folders:
-            choose_overlay(tenant, root, "prod", overlays)  # raises, and says what is missing
+            shown = tenant.relative_to(root).as_posix()
+            raise ManifestError(
+                Problem(
+                    f"{shown} has no overlay, and no {FILE_NAME} that lists its `environments`.",
+                    "Add one of the two, or move the folder away from the tenants.",
+                    where=Location(shown),
+                )
+            )
     read = _render_all(root, folders, scope)
     manifests = tuple(_manifest(overlay, consumers, scope, definitions) for overlay, consumers in read)
-    findings = [finding for overlay, _ in read for finding in judge(overlay)]
+    findings = _merged(finding for overlay, _ in read for finding in judge(overlay))
     return Judged(manifests, tuple(sorted(findings, key=_order)))
+
+
+def _merged(findings: Iterable[Finding]) -> list[Finding]:
+    """One mistake in a base is one finding, however many overlays build on it; it then names none of them."""
+    by_place: dict[Finding, Finding] = {}
+    for finding in findings:
+        anywhere = replace(finding, overlay="")
+        by_place[anywhere] = anywhere if anywhere in by_place else finding
+    return list(by_place.values())
 
 
 def _order(finding: Finding) -> tuple[int, str, int, str]:
