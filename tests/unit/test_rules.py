@@ -282,7 +282,7 @@ def test_an_address_that_is_not_fetched_is_none_of_this(tmp_path):
         "overlays/prod/kustomization.yaml": kustomization(
             "es.yaml",
             "x.yaml",
-            configMapGenerator=[{"name": "y", "literals": [f"URL={address}"]}],
+            configMapGenerator=[{"name": "urls", "literals": [f"URL={address}"]}],
             commonAnnotations={"path": address},
             patchesStrategicMerge=[patch],
         ),
