@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 
 help:
 	@echo "make demo          the whole run on local servers, shown in the terminal and as a page"
-	@echo "make test          all tests that need nothing but Python (under 3 minutes)"
+	@echo "make test          all tests but those on a real cluster"
 	@echo "make lint          linters, type checker, import rules"
 	@echo "make real-cluster  builds a real API server and a real External Secrets Operator (Go; 8 minutes, once)"
 	@echo "make test-real     the conformance suite and the whole release on them"

@@ -3,5 +3,5 @@
 from hypothesis import settings
 
 # No deadline: machines are noisy, and a slow example is no broken promise.
-settings.register_profile("everyday", max_examples=60, deadline=None)
+settings.register_profile("everyday", max_examples=25, deadline=None)
 settings.load_profile("everyday")
