@@ -32,7 +32,7 @@ demo: kustomize
 	$(PYTHON) -m sandbox.demo
 
 test: kustomize
-	$(PYTHON) -m pytest -m "not real" -n 2
+	$(PYTHON) -m pytest -m "not real" -n 4 --dist worksteal
 
 lint: $(READY)
 	$(PYTHON) tools/lint/run.py
