@@ -6,6 +6,7 @@ It throttles, denies and fails as it is told, in AWS's words. Long-lived credent
 import base64
 import fnmatch
 import json
+import random
 import re
 import secrets
 import threading
@@ -19,6 +20,7 @@ from xml.sax.saxutils import escape
 
 import jwt
 
+from sandbox.aws_limits import Limit, Limits
 from sandbox.aws_parameters import ACCOUNT, AwsError, ParameterStore
 from sandbox.faults import Fault
 from sandbox.http import HttpServer, Request, Response, json_response
@@ -27,7 +29,6 @@ AUDIENCE = "sts.amazonaws.com"
 
 _SSM_TARGET = "AmazonSSM."
 _STS_OPERATIONS = ("AssumeRoleWithWebIdentity", "GetCallerIdentity")
-_WRITES = ("PutParameter", "DeleteParameter", "DeleteParameters", "AddTagsToResource")
 
 Denies = Callable[[str, str], bool]
 """An access policy: given an operation and a parameter's name (or path, or `*`), is it denied?"""
@@ -72,9 +73,10 @@ class _Trust:
 class AwsServer(HttpServer):
     """SSM, STS and EKS at one URL, which goes into AWS_ENDPOINT_URL; each instance starts empty.
 
-    `write_rate` (writes per second, with `burst` at once) throttles as the account's limit does.
-    `recreate_wait` (seconds) is how long a deleted name cannot be created again. `denies` are access
-    policies: a call is refused when any of them denies it.
+    `write_rate` (writes per second, with `burst` at once) throttles as the account's limit does, and so does
+    `read_rate`; each region has limits of its own. `latency` (seconds) is how long an answer takes.
+    `recreate_wait` (seconds) is how long a deleted name cannot be created again. `quota` is how many Standard
+    parameters a region takes. `denies` are access policies: a call is refused when any of them denies it.
     """
 
     def __init__(
@@ -83,14 +85,22 @@ class AwsServer(HttpServer):
         region: str = "us-east-1",
         write_rate: float | None = None,
         burst: int = 20,
+        read_rate: float | None = None,
+        read_burst: int = 40,
+        latency: float = 0.0,
         recreate_wait: float = 0.0,
+        quota: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(clock=clock)
         self.region = region
         self.denies: list[Denies] = []
         self._recreate_wait = recreate_wait
-        self._bucket = _TokenBucket(write_rate, burst) if write_rate else None
+        self._quota = quota
+        self._latency = latency
+        writes = Limit(write_rate, burst) if write_rate else None
+        self._limits = Limits(writes, Limit(read_rate, read_burst) if read_rate else None)
+        self._chance = random.Random(0)
         self._stores: dict[str, ParameterStore] = {}
         self._stores_lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
@@ -150,15 +160,18 @@ class AwsServer(HttpServer):
         times: int | None = 1,
         delay: float = 0.0,
         drop: Literal["before", "after"] | None = None,
+        chance: float = 1.0,
     ) -> Fault:
         """Orders the `nth` call of an operation, and `times` in all, to fail with an AWS error code.
 
-        `name` counts only calls about that parameter. `delay` and `drop` are those of `Faults.add`.
+        `name` counts only calls about that parameter, `chance` only so large a share of all. `delay` and `drop` are
+        those of `Faults.add`.
         """
 
         def matches(request: Request) -> bool:
             call = _call(request)
-            return operation == call.operation and (name is None or name in call.names)
+            met = operation == call.operation and (name is None or name in call.names)
+            return met and (chance >= 1 or self._chance.random() < chance)
 
         skip = nth - 1
         if not code:
@@ -174,6 +187,14 @@ class AwsServer(HttpServer):
             delay=delay,
             drop=drop,
         )
+
+    def take(self, operation: str, region: str | None = None) -> bool:
+        """Uses up one call of the account's limit, as another client would; whether there was one left."""
+        try:
+            self._limits.check(region or self.region, operation)
+        except AwsError:
+            return False
+        return True
 
     def trust(self, role_arn: str, public_key_pem: str, *, subject: str = "*") -> None:
         """Lets tokens that this key signed assume a role, if their `sub` is like `subject` (`*` and `?`)."""
@@ -192,6 +213,8 @@ class AwsServer(HttpServer):
 
     def handle(self, request: Request) -> Response:
         """Answers one call in the protocol of its service."""
+        if self._latency:
+            self.stopping.wait(self._latency)
         call = _call(request)
         try:
             if call.operation == "AssumeRoleWithWebIdentity":  # unsigned: it brings its own proof
@@ -202,8 +225,7 @@ class AwsServer(HttpServer):
             self._check_access(call)
             if call.operation == "DescribeCluster":
                 return self._describe_cluster(call.names[0])
-            if self._bucket and call.operation in _WRITES and not self._bucket.take():
-                raise AwsError("ThrottlingException", "Rate exceeded")
+            self._limits.check(call.region, call.operation)
             answer = self._store(call.region or self.region).call(call.operation, call.parameters)
             return json_response(answer, headers={"Content-Type": "application/x-amz-json-1.1"})
         except AwsError as error:
@@ -213,7 +235,7 @@ class AwsServer(HttpServer):
     def _store(self, region: str) -> ParameterStore:
         with self._stores_lock:
             if region not in self._stores:
-                store = ParameterStore(region, recreate_wait=self._recreate_wait, clock=self.clock)
+                store = ParameterStore(region, recreate_wait=self._recreate_wait, quota=self._quota, clock=self.clock)
                 self._stores[region] = store
             return self._stores[region]
 
@@ -283,25 +305,6 @@ class AwsServer(HttpServer):
         if name not in self._clusters:
             raise AwsError("ResourceNotFoundException", f"No cluster found for name: {name}.", 404)
         return json_response({"cluster": self._clusters[name]})
-
-
-class _TokenBucket:
-    """`burst` at once, refilled at `rate` per second."""
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self._rate, self._burst = rate, burst
-        self._level, self._at = float(burst), time.monotonic()
-        self._lock = threading.Lock()
-
-    def take(self) -> bool:
-        with self._lock:
-            now = time.monotonic()
-            self._level = min(self._burst, self._level + (now - self._at) * self._rate)
-            self._at = now
-            if self._level < 1:
-                return False
-            self._level -= 1
-            return True
 
 
 def _call(request: Request) -> Call:

@@ -1,6 +1,7 @@
 """Parameter Store in small: moto keeps the parameters, the checks that moto does not make stand in front.
 
-What moto lets pass and AWS does not: sizes, tiers, names, a new parameter without a type, limits of a call.
+What moto lets pass and AWS does not: sizes, tiers, names, nested references, a new parameter without a type, the
+account's quota, too many tags, limits of a call.
 What moto answers otherwise: an undecrypted value, the key after an overwrite without one, order and paging.
 """
 
@@ -21,6 +22,7 @@ DEFAULT_KEY = "alias/aws/ssm"
 _SIZES = {"Standard": 4096, "Advanced": 8192}  # bytes of a value
 _NAME_LENGTH = 1011  # characters, the ARN's prefix included
 _NAME_LEVELS = 15
+_TAGS = 50
 
 Parameters = Mapping[str, Any]
 """A call's parameters, or its answer, as AWS's JSON has them."""
@@ -39,7 +41,14 @@ class AwsError(Exception):
 class ParameterStore:
     """The parameters of one region; safe to use from several threads."""
 
-    def __init__(self, region: str, *, recreate_wait: float = 0.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        region: str,
+        *,
+        recreate_wait: float = 0.0,
+        quota: int = 10_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         # Imported here because moto takes long to import. The backend is one of our own, since moto's usual
         # ones are global to the process.
         from moto.ssm.models import SimpleSystemManagerBackend
@@ -48,6 +57,7 @@ class ParameterStore:
         self._moto: Any = SimpleSystemManagerBackend(region, ACCOUNT)
         self._region = region
         self._recreate_wait = recreate_wait
+        self._quota = quota
         self._clock = clock
         self._deleted: dict[str, float] = {}
         self._lock = threading.Lock()  # moto's backend is not made for threads
@@ -99,6 +109,9 @@ class ParameterStore:
     def _put_parameter(self, asked: Parameters) -> Parameters:
         name, value = asked["Name"], asked["Value"]
         _check_name(name, self._region)
+        if re.search(r"\{\{.*?\}\}", value, re.DOTALL):
+            raise _invalid('Parameter value can\'t nest another parameter. Do not use "{{}}" in the value.')
+        _check_tags({tag["Key"]: tag["Value"] for tag in asked.get("Tags") or ()})
         overwrite = bool(asked.get("Overwrite"))
         existing = self._moto.get_parameter(name)
         if not existing and not asked.get("Type"):
@@ -109,6 +122,12 @@ class ParameterStore:
         tier = None
         if not existing or overwrite:
             tier = _tier(asked.get("Tier"), existing.tier if existing else None, len(value.encode()))
+            if not existing and tier == "Standard" and self._standard_ones() >= self._quota:
+                raise AwsError(
+                    "ParameterLimitExceeded",
+                    "You have reached the maximum number of standard parameters for this AWS account and Region "
+                    f"({self._quota}). To create more parameters, use the advanced-parameter tier.",
+                )
         parameter_type = asked.get("Type") or existing.parameter_type
         key = asked.get("KeyId")
         if parameter_type == "SecureString" and not key:
@@ -186,8 +205,12 @@ class ParameterStore:
         self._deleted |= dict.fromkeys(deleted, self._clock())
         return {"DeletedParameters": deleted, "InvalidParameters": sorted(set(names) - set(deleted))}
 
+    def _standard_ones(self) -> int:
+        return sum(1 for versions in self._moto._parameters.values() if versions and versions[-1].tier == "Standard")
+
     def _add_tags(self, asked: Parameters) -> Parameters:
         tags = {tag["Key"]: tag["Value"] for tag in asked["Tags"]}
+        _check_tags({**self._moto.list_tags_for_resource(asked["ResourceType"], asked["ResourceId"]), **tags})
         self._moto.add_tags_to_resource(asked["ResourceType"], asked["ResourceId"], tags)
         return {}
 
@@ -263,6 +286,17 @@ def _check_name(name: str, region: str) -> None:
     if len(f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/{name.lstrip('/')}") > _NAME_LENGTH:
         # AWS's own words for this are not known.
         raise _invalid(f"The parameter's ARN is longer than {_NAME_LENGTH} characters.")
+
+
+def _check_tags(tags: Mapping[str, str]) -> None:
+    """Refuses the tags that AWS refuses and moto takes."""
+    if len(tags) > _TAGS:
+        raise AwsError("TooManyTagsError", "")
+    for key, text in tags.items():
+        if not 0 < len(key) <= 128 or len(text) > 256 or key.lower().startswith("aws:"):
+            raise _invalid("1 validation error detected: a tag failed to satisfy constraint")
+        if not re.fullmatch(r"[\w\s.:/=+\-@]*", key + text):
+            raise _invalid("1 validation error detected: a tag failed to satisfy regular expression pattern")
 
 
 def _tier(asked: str | None, existing: str | None, size: int) -> str:

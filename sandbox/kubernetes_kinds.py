@@ -74,6 +74,8 @@ KINDS: tuple[Kind, ...] = (
     _workload("StatefulSet", "statefulsets"),
     _workload("DaemonSet", "daemonsets"),
     _workload("ReplicaSet", "replicasets"),
+    Kind("CronJob", "cronjobs", "batch", counted=True, has_status=True),
+    Kind("Rollout", "rollouts", "argoproj.io", ("v1alpha1",), counted=True, custom=True, has_status=True),
     EXTERNAL_SECRET,
     SECRET_STORE,
     CLUSTER_SECRET_STORE,
@@ -83,6 +85,7 @@ KINDS: tuple[Kind, ...] = (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     Kind("Application", "applications", "argoproj.io", ("v1alpha1",), counted=True, custom=True),
+    Kind("Kustomization", "kustomizations", "kustomize.toolkit.fluxcd.io", counted=True, custom=True),
 )
 
 

@@ -9,6 +9,7 @@ import argparse
 import logging
 import os
 import resource
+import shutil
 import sys
 import threading
 import traceback
@@ -19,21 +20,28 @@ from typing import Any, TextIO
 
 from secret_action import __version__, contract
 from secret_action.cancellation import Cancellation
-from secret_action.errors import CancelledError, InputError, SecretSyncError, not_built
+from secret_action.errors import CancelledError, InputError, SecretSyncError
 from secret_action.github.runner import Runner
+from secret_action.inputs import parse
 from secret_action.masking import Redactor, activate
 from secret_action.model import Problem, RunReport
 from secret_action.pipeline import Run
 from secret_action.ports import SystemClock
-from secret_action.settings import Settings, parse
+from secret_action.settings import Settings
 
 # Never on a command line, where `ps` and audit logs show them: only `-`, for standard input.
 _SECRET_INPUTS = ("app-private-key", "secrets")
 _FORMATS = ("text", "json", "sarif")
+_AUTHORING = ("add-secret", "new-service")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs once and returns the exit code of the contract."""
+    given = sys.argv[1:] if argv is None else argv
+    if given and given[0] in _AUTHORING:
+        from secret_action.authoring.cli import main as author  # a run needs nothing of it
+
+        return author(given)
     # Intermixed: pre-commit passes its paths last, behind the flags.
     arguments = parser().parse_intermixed_args(argv)
     if not arguments.mode and os.environ.get("GITHUB_ACTIONS") != "true":
@@ -44,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cancellation.install()
     redactor = Redactor()
     activate(redactor)
-    runner = Runner(os.environ, redactor, sys.stderr if arguments.format == "json" else sys.stdout)
+    runner = Runner(os.environ, redactor, sys.stdout if arguments.format == "text" else sys.stderr)
     report = _run(arguments, os.environ, runner, redactor, cancellation)
     cancellation.close()
     # Before any of it is shortened or escaped: what is cut in two is found no more.
@@ -58,7 +66,9 @@ def parser() -> argparse.ArgumentParser:
         prog="secret-sync",
         description="Puts a release's secret values into AWS SSM Parameter Store, makes External Secrets Operator "
         "refresh, and proves that it did.",
-        epilog="Exit codes: " + " · ".join(f"{code} {meaning}" for code, meaning in contract.EXIT_CODES.items()) + ".",
+        epilog=f"To edit a tenant: secret-sync {' | '.join(_AUTHORING)} (each has its own --help).\n\nExit codes: "
+        + " · ".join(f"{code} {meaning}" for code, meaning in contract.EXIT_CODES.items())
+        + ".",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -90,8 +100,8 @@ def _run(
 ) -> RunReport:
     mode = arguments.mode or environ.get("INPUT_MODE", "").strip() or "release"
     try:
-        if arguments.format == "sarif":
-            raise InputError(not_built("`--format sarif`"))
+        if arguments.format == "sarif" and mode != "validate":
+            raise InputError(_no_sarif(mode))
         inputs = _inputs(arguments, environ, sys.stdin)
         settings = parse(inputs, environ, tuple(arguments.paths))
         redactor.allow(_public_words(settings))
@@ -105,6 +115,13 @@ def _run(
             return _failed(run.report, SecretSyncError(_unexpected(error)))
     except SecretSyncError as error:
         return _failed(RunReport(mode=mode, context={"version": __version__}), error)
+
+
+def _no_sarif(mode: str) -> Problem:
+    return Problem(
+        f"--format sarif tells what validate finds; {mode} has more to tell than it can hold.",
+        "Write --format json, or: secret-sync validate --format sarif",
+    )
 
 
 def _failed(report: RunReport, error: SecretSyncError) -> RunReport:
@@ -177,11 +194,12 @@ def _mask_all(settings: Settings, runner: Runner) -> None:
 
 
 def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, str], out: TextIO) -> bool:
-    """Summary, annotations, outputs, JSON report; on a terminal the same facts as tables.
+    """Summary, annotations, outputs, JSON report or SARIF; on a terminal the same facts as tables.
 
     Each on its own: a full disk must not take the annotations with it. Returns whether all could be told.
     """
-    from secret_action.report import annotate, document, headline, outputs, render_summary, render_terminal
+    from secret_action.manifest.rules import all_rules
+    from secret_action.report import annotate, document, headline, outputs, render_summary, render_terminal, sarif
 
     failures: list[OSError] = []
 
@@ -198,10 +216,15 @@ def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, st
     runner.annotate(annotate(report, environ.get("GITHUB_WORKSPACE", "")))
     if form == "json":
         attempt(lambda: (out.write(runner.document_text(content)), out.flush()))
+    elif form == "sarif":
+        log = sarif(report, all_rules(), environ.get("GITHUB_SERVER_URL") or "https://github.com")
+        attempt(lambda: (out.write(runner.document_text(log)), out.flush()))
+        runner.line(headline(report))
     elif runner.in_actions:
         runner.line(headline(report))
     else:
-        runner.text(render_terminal(report, colour=out.isatty() and "NO_COLOR" not in environ))
+        width = shutil.get_terminal_size((100, 24)).columns
+        runner.text(render_terminal(report, colour=out.isatty() and "NO_COLOR" not in environ, width=width))
     failures += [runner.broken] if runner.broken else []
     for error in failures:
         place = error.filename or "the output"

@@ -151,7 +151,8 @@ INPUTS = (
     Input(
         "prune",
         "In `release` and `push`, at the very end: delete owned parameters that carry our tag and that no "
-        "manifest asks for. `true` (at most 10 a run), or the most that a run may delete.",
+        "manifest asks for. `true` (at most 10 a run), or the most that a run may delete. In `cleanup`, such a number "
+        "takes the place of its own limit of 100.",
         default="false",
     ),
     Input(

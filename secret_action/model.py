@@ -49,6 +49,20 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
+class Edit:
+    """One place of one file to change: the lines `remove`, which stand there from `line` on, give way to `add`.
+
+    file: relative to the repository's root; one that does not exist yet is made. line: from 1; without `remove`,
+    `add` goes before it. Lines come without their ends.
+    """
+
+    file: str
+    line: int
+    remove: tuple[str, ...]
+    add: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Finding:
     """A rule that a manifest breaks."""
 
@@ -59,6 +73,21 @@ class Finding:
     where: Location
     overlay: str = ""
     """The environment's overlay that it was found in; empty where it concerns the whole tenant."""
+    service: str = ""
+    about: tuple[str, ...] = ()
+    """What `ignore` may name to cover it: the ExternalSecret or Secret first, then keys, paths, the environment."""
+    edits: tuple[Edit, ...] = ()
+    """The remedy as exact text, where the rule knows it; applied, the finding is gone."""
+
+
+@dataclass(frozen=True)
+class Silenced:
+    """A finding that the tenant chose to live with, and why."""
+
+    finding: Finding
+    reason: str
+    where: Location
+    """Where it is silenced: in `secrets.yaml`, or at the ExternalSecret that has the annotation."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +160,10 @@ class Consumer:
     kind: str
     name: str
     secret_name: str
+    field: str = ""
+    """The field that names the Secret: `secret2Name`, `secretRef`, `secretKeyRef`, `imagePullSecrets`, …"""
+    optional: bool = False
+    """The pod starts without the Secret as well."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +216,8 @@ class Action(StrEnum):
     """Belongs to another service or environment and exists; never written."""
     UNCHECKED = "unchecked"
     """Foreign, and our rights do not reach it."""
+    PRUNE = "prune"
+    """Left over: under the service's own path, with our tag, and no manifest asks for it. Deleted at the very end."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +230,10 @@ class PlannedParameter:
     given: SourcedValue | None = None
     note: str = ""
     """Why, where the action alone does not tell (`was a String`, `another KMS key`)."""
+    type_wrong: bool = False
+    """It is stored as another type than `SecureString`: rewritten where a value was given, else said."""
+    tier_too_small: bool = False
+    """The value does not fit the tier that it would be written in: an error before any write."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +261,8 @@ class WriteState(StrEnum):
     LEFT = "left"
     """Written, and could not be undone: named with the command that would."""
     NOT_STARTED = "not started"
+    DELETED = "deleted"
+    """Left over, and removed."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +345,51 @@ class RefreshResult:
         return self.state in good and self.content is not ContentState.DIFFERS
 
 
+class WorkloadState(StrEnum):
+    """How a workload's pods stand to the Secrets that they read."""
+
+    UP_TO_DATE = "up to date"
+    """No pod that runs was made before the last change of the data."""
+    RESTARTED = "restarted"
+    """Rolled, by this run or by one before it that did not see the end: all its pods are new and available."""
+    LEFT_TO_RELOADER = "left to Reloader"
+    """Stakater's Reloader is told by an annotation to roll it."""
+    FILES_RENEWED = "files renewed"
+    """It has the Secret as files, which the kubelet renews; whether the process reads them again is its own to know."""
+    STILL_OLD = "still old"
+    """Pods run that were made before the last change of the data."""
+    FAILED = "failed"
+    """It was rolled, and its new pods did not become available in time."""
+    NOT_CHECKED = "not checked"
+
+
+@dataclass(frozen=True)
+class WorkloadResult:
+    """What became of one workload that reads a Secret of this run."""
+
+    kind: str
+    """`Deployment`, `StatefulSet`, …; `Workloads` for all that could not be looked at."""
+    namespace: str
+    name: str
+    """Empty for all that could not be looked at."""
+    state: WorkloadState
+    secrets: tuple[str, ...] = ()
+    """The Secrets whose data is newer than some of its pods; otherwise those that it reads."""
+    since: str = ""
+    """From when on its old pods lack the newest data: the cluster's own time, RFC 3339."""
+    seconds: float | None = None
+    """From the roll to the last new pod."""
+    detail: str = ""
+    """Why the state is what it is, where that needs words."""
+    command: str = ""
+    """What a person can run to roll it, or to see why it failed."""
+
+    @property
+    def ok(self) -> bool:
+        """True where a release may be called done as far as this workload goes."""
+        return self.state is not WorkloadState.FAILED
+
+
 @dataclass(frozen=True)
 class Tenants:
     """The tenants repository at one commit, as files on disk."""
@@ -333,6 +419,7 @@ class RunReport:
     tenants: Tenants | None = None
     manifests: tuple[Manifest, ...] = ()
     findings: tuple[Finding, ...] = ()
+    silenced: tuple[Silenced, ...] = ()
     unused_sources: tuple[str, ...] = ()
     """Source names with the environment's prefix that no manifest asks for."""
     plan: Plan | None = None

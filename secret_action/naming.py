@@ -8,6 +8,8 @@ from dataclasses import dataclass
 KEY_PATTERN = re.compile(r"[a-z0-9_]+")
 ENVIRONMENT_PATTERN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 PLACEHOLDER = "_ENV_"
+OWN_TAGS = ("managed-by", "service", "environment", "repository")
+"""Keys of the tags that every parameter of ours carries."""
 
 _SPELLINGS = {"production": "prod"}
 

@@ -10,30 +10,27 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from secret_action import __version__, clients, tenancy
 from secret_action.background import Background
+from secret_action.connections import Connections
 from secret_action.errors import CancelledError, ClusterError, InputError, ManifestError, SecretSyncError, StoreError
-from secret_action.github.oidc import fetch_token
-from secret_action.manifest.layout import list_services
-from secret_action.manifest.read import Judged, Scope, read_tenant
-from secret_action.model import Action, Manifest, Plan, Problem, RunReport, Severity
+from secret_action.judging import Judging
+from secret_action.model import Action, Manifest, Plan, PlannedParameter, Problem, RunReport
+from secret_action.naming import canonical_environment
 from secret_action.ports import Clock, Log
 from secret_action.resolve import Resolved, resolve
-from secret_action.settings import OidcSettings, Settings
+from secret_action.settings import Settings
 from secret_action.values import SecretValue
 
 if TYPE_CHECKING:
     from secret_action.cluster import Inspection, KubernetesApi
-    from secret_action.store import AwsSession, Metadata
-
-_CLOSE_SECONDS = 1.0
+    from secret_action.store import AwsSession, Metadata, WriteOutcome
 
 
 class Run:
@@ -48,7 +45,8 @@ class Run:
         self._clock = clock
         self._shield = shield
         self._began = clock.now()
-        self._cluster: Background[KubernetesApi] | None = None
+        self._connections: Connections | None = None
+        self._judging: Judging | None = None
         self.report = RunReport(
             mode=settings.mode.name,
             service=settings.service,
@@ -61,7 +59,10 @@ class Run:
         """Runs all stages of the mode."""
         try:
             with tempfile.TemporaryDirectory(prefix="secret-sync-") as folder:
-                self._stages(Path(folder))
+                try:
+                    self._stages(Path(folder))
+                finally:
+                    self._look_elsewhere()  # while the files are still there
         except SecretSyncError as error:
             # With what the stage itself reported already: a write that failed and was undone, then a signal.
             self._note(
@@ -78,19 +79,19 @@ class Run:
         mode, settings = self._settings.mode, self._settings
         if tenancy.asks_github(settings, self._environ):
             clients.load(clients.GITHUB)  # first, since all else waits for GitHub's answers
-        # Neither depends on the manifests, so they get ready while GitHub answers.
-        aws = Background(self._connect_aws) if mode.reads_cloud or self._asks_eks else None
-        self._cluster = cluster = Background(lambda: self._connect_cluster(aws)) if self._looks_at_cluster else None
-
-        subject = self._read_tenants(folder)
-        judged = self._judge(subject)
-        if mode.name == "validate":
+        self._connections = connections = Connections(settings, self._log, self._clock)
+        aws, cluster = connections.aws, connections.cluster
+        if aws and mode.name == "cleanup":
+            self._clean_up(aws.result())
             return
-        manifest = self._placed(judged.manifests[0])
+        rendered = self._judge(self._read_tenants(folder))
+        if rendered is None:
+            return
+        manifest = self._placed(rendered)
         resolved = self._resolve(manifest)
 
         inspection = Background(lambda: self._inspect(cluster.result(), manifest)) if cluster else None
-        planned = self._plan(aws.result(), manifest, resolved) if aws and mode.reads_cloud else None
+        planned = self._plan(aws.result(), manifest, resolved) if aws else None
         seen = self._seen(inspection.result()) if inspection else None
         if planned and seen:
             self._refuse_never_refreshing(planned, seen)
@@ -100,6 +101,8 @@ class Run:
             self._write(aws.result(), planned)
         if cluster and seen and mode.refreshes:
             self._refresh(cluster.result(), manifest, seen, resolved, planned)
+        if aws and planned and mode.writes_store:
+            self._prune(aws.result(), planned.leftovers)
 
     # --- stages ---
 
@@ -108,56 +111,24 @@ class Run:
             subject = tenancy.find(
                 self._settings, self._environ, folder / "tenants", self._log, self._clock, self._shield
             )
-            self._note(tenants=subject.tenants, service=subject.services[0] if len(subject.services) == 1 else "")
+            (service,) = subject.services if subject.services and len(subject.services) == 1 else ("",)
+            self._note(tenants=subject.tenants, service=service)
             return subject
 
-    def _judge(self, subject: tenancy.Subject) -> Judged:
-        """Renders and judges. Raises ManifestError for what a release must not begin with."""
-        root, settings = Path(subject.tenants.root), self._settings
+    def _judge(self, subject: tenancy.Subject) -> Manifest | None:
+        """The manifest that is released; None in `validate`. Raises ManifestError for what stands against it."""
         with self._stage("manifests", "Manifests and rules"):
-            services = subject.services or tuple(list_services(root, settings.github.tenant_path))
-            if not services:
-                raise ManifestError(
-                    Problem(
-                        f"There is no tenant at {settings.github.tenant_path.replace('{service}', '*')}.",
-                        "Correct the input `tenant-path`, or name the `service`.",
-                    )
-                )
-            judged: list[Judged] = []
-            problems: list[Problem] = []
-            for service in services:
-                scope = Scope(
-                    service,
-                    settings.environment,
-                    settings.github.tenant_path,
-                    settings.parameter_path,
-                    settings.store,
-                )
-                try:
-                    judged.append(read_tenant(root, scope))
-                except ManifestError as error:
-                    problems += error.problems
-            manifests = tuple(manifest for each in judged for manifest in each.manifests)
-            findings = tuple(finding for each in judged for finding in each.findings)
-            self._note(manifests=manifests, findings=findings)
-            for manifest in manifests:
-                self._log.line(
-                    f"{manifest.overlay or manifest.service}: {len(manifest.parameters)} parameters, "
-                    f"{len(manifest.external_secrets)} ExternalSecrets"
-                )
-            for finding in findings:
-                self._log.line(f"{finding.severity} {finding.rule} {finding.where}: {finding.message}")
-            errors = sum(finding.severity is Severity.ERROR for finding in findings)
-            if errors:
-                problems.append(
-                    Problem(
-                        f"The manifests hold {errors} {'errors' if errors > 1 else 'error'}; nothing was written.",
-                        "Mend what is listed under findings.",
-                    )
-                )
+            self._judging = Judging(self._settings, subject, self._log)
+            judged, problems = self._judging.run()
+            self._note(manifests=judged.manifests, findings=judged.findings, silenced=judged.silenced)
             if problems:
                 raise ManifestError(*problems)
-            return Judged(manifests, findings)
+            return None if self._settings.mode.name == "validate" else judged.manifests[0]
+
+    def _look_elsewhere(self) -> None:
+        """Adds what is wrong in the overlays that are not released: said, and no reason to stop."""
+        if self._judging is not None and (judged := self._judging.elsewhere(self.report.findings)):
+            self._note(findings=judged.findings, silenced=judged.silenced)
 
     def _placed(self, manifest: Manifest) -> Manifest:
         """The manifest with the namespace of those ExternalSecrets that name none. Raises InputError without one."""
@@ -208,30 +179,89 @@ class Run:
             # What was refused has its problem already, and would be called missing as well.
             asked = [parameter for parameter in manifest.parameters if parameter.path not in resolved.refused]
             plan = store.make_plan(asked, resolved.given, reading)
+            metadata = store.look_up(aws, plan, self._tags)
+            plan = store.judge_tiers(plan, metadata)
             self._note(plan=plan)
-            for entry in plan.entries:
-                self._log.line(f"{entry.action} {entry.parameter.path}" + (f" ({entry.note})" if entry.note else ""))
-            metadata = store.look_up(aws, plan)
             if metadata.note:
                 self._note(notices=(*self.report.notices, metadata.note))
             problems = (
                 *resolved.problems,
                 *store.check_plan(plan, looked_for=resolved.names, region=aws.region, metadata=metadata),
             )
+            leftovers: tuple[PlannedParameter, ...] = ()
+            if limit := self._settings.prune:
+                leftovers = store.find_leftovers(aws, self._folder, [entry.parameter.path for entry in plan.entries])
+                problems += store.check_leftovers(leftovers, limit, "raise the input `prune`.")
+                self._note(plan=replace(plan, entries=(*plan.entries, *leftovers)))
+            for entry in (*plan.entries, *leftovers):
+                self._log.line(f"{entry.action} {entry.parameter.path}" + (f" ({entry.note})" if entry.note else ""))
             if problems:
                 raise InputError(*problems)
-            return Planned(plan, metadata)
+            return Planned(plan, metadata, leftovers)
+
+    @property
+    def _folder(self) -> str:
+        """The service's own folder in SSM, without a slash at its end."""
+        settings = self._settings
+        return settings.parameter_path.render(settings.environment, settings.service, "").rstrip("/")
+
+    @property
+    def _tags(self) -> dict[str, str]:
+        from secret_action import store
+
+        settings = self._settings
+        repository = self._environ.get("GITHUB_REPOSITORY", "")
+        return store.tags_of(
+            settings.service, canonical_environment(settings.environment), repository, settings.aws.tags
+        )
 
     def _write(self, aws: AwsSession, planned: Planned) -> None:
         from secret_action import store
 
         with self._stage("write", "Parameter Store: write"):
             outcome = store.write(
-                aws, planned.plan, self._settings.aws, self._log, self._clock, metadata=planned.metadata
+                aws,
+                planned.plan,
+                self._settings.aws,
+                self._log,
+                self._clock,
+                metadata=planned.metadata,
+                tags=self._tags,
             )
-            self._note(writes=outcome.results, cancelled=outcome.cancelled is not None)
-            if outcome.problems:
-                raise StoreError(*outcome.problems)
+            self._settle(outcome)
+
+    def _prune(self, aws: AwsSession, leftovers: Sequence[PlannedParameter]) -> None:
+        """Deletes what is left over, last of all: whatever still read it has been replaced by now."""
+        from secret_action import store
+
+        if leftovers:
+            with self._stage("prune", "Parameter Store: delete what is left over"):
+                self._settle(store.prune(aws, leftovers, self._folder, self._log))
+
+    def _clean_up(self, aws: AwsSession) -> None:
+        """Deletes what a service has in a preview environment. Raises InputError where that is too much."""
+        from secret_action import store
+
+        with self._stage("plan", "Parameter Store: what is there"):
+            leftovers = store.find_preview(aws, self._settings.environment, self._folder)
+            self._note(plan=Plan(leftovers))
+            for entry in leftovers:
+                self._log.line(f"{entry.action} {entry.parameter.path}")
+            if problems := store.check_leftovers(leftovers, self._settings.prune, "give the input `prune` a number."):
+                raise InputError(*problems)
+        if not self._settings.dry_run:
+            self._prune(aws, leftovers)
+
+    def _settle(self, outcome: WriteOutcome) -> None:
+        """Notes what became of writes or deletions. Raises StoreError where not all of it succeeded."""
+        for warning in outcome.warnings:
+            self._warn(warning)
+        self._note(
+            writes=(*self.report.writes, *outcome.results),
+            cancelled=self.report.cancelled or outcome.cancelled is not None,
+        )
+        if outcome.problems:
+            raise StoreError(*outcome.problems)
 
     def _seen(self, inspection: Inspection) -> Inspection:
         for warning in inspection.warnings:
@@ -293,47 +323,14 @@ class Run:
             if not all(result.ok for result in results):
                 raise ClusterError()
 
-    # --- the outside, connected lazily: a mode pays only for what it needs ---
-
-    @property
-    def _looks_at_cluster(self) -> bool:
-        mode, cluster = self._settings.mode, self._settings.cluster
-        if cluster.refresh == "never":
-            return False
-        if mode.name == "plan" or (mode.name == "release" and self._settings.dry_run):
-            # A plan is often made where the cluster cannot be reached: it looks there only when it was told where.
-            return bool(cluster.kubeconfig or cluster.eks_cluster)
-        return mode.refreshes
-
-    @property
-    def _asks_eks(self) -> bool:
-        return self._looks_at_cluster and bool(self._settings.cluster.eks_cluster)
-
-    def _connect_aws(self) -> AwsSession:
-        clients.load(clients.AWS)
-        from secret_action import store
-
-        oidc = self._settings.aws.oidc
-        fetch = partial(self._oidc_token, oidc) if oidc is not None else None
-        return store.connect(self._settings.aws, self._log, fetch_oidc_token=fetch, clock=self._clock)
-
-    def _oidc_token(self, oidc: OidcSettings, audience: str) -> str:
-        return fetch_token(oidc, audience, self._log, self._clock)
-
-    def _connect_cluster(self, aws: Background[AwsSession] | None) -> KubernetesApi:
-        clients.load(clients.KUBERNETES)
-        from secret_action.cluster import connect
-        from secret_action.store.eks import EksAccess
-
-        eks = (lambda: EksAccess(aws.result().eks, aws.result().sts)) if aws else None
-        return connect(self._settings.cluster, self._log, eks=eks, clock=self._clock)
+    # --- what is known so far ---
 
     def _close(self) -> None:
-        """Ends the connections to the cluster."""
-        if self._cluster is not None and (api := self._cluster.finished(_CLOSE_SECONDS)):
-            api.close()
-
-    # --- what is known so far ---
+        """Ends what still runs."""
+        if self._judging is not None:
+            self._judging.close()
+        if self._connections is not None:
+            self._connections.close()
 
     def _note(self, **facts: Any) -> None:
         self.report = replace(self.report, **facts)
@@ -358,6 +355,7 @@ class Planned:
 
     plan: Plan
     metadata: Metadata
+    leftovers: tuple[PlannedParameter, ...] = ()
 
     @property
     def known(self) -> dict[str, SecretValue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -13,7 +14,7 @@ from secret_action.errors import InputError
 from secret_action.github.app import AppSession
 from secret_action.github.tenants import checkout, fetch, workspace_is_tenants_checkout
 from secret_action.manifest.definitions import FILE_NAME
-from secret_action.manifest.layout import list_overlays
+from secret_action.manifest.layout import list_overlays, list_services
 from secret_action.model import Problem, Tenants
 from secret_action.ports import Clock, Log
 from secret_action.settings import Settings
@@ -28,10 +29,10 @@ class Shield(Protocol):
 
 @dataclass(frozen=True)
 class Subject:
-    """A repository on disk, and the services in it that the run is for (none: all of them)."""
+    """A repository on disk, and the services in it that the run is for (None: all that it has)."""
 
     tenants: Tenants
-    services: tuple[str, ...]
+    services: tuple[str, ...] | None
 
 
 def find(
@@ -43,7 +44,7 @@ def find(
     """
     if settings.paths:
         return _from_paths(settings, log)
-    services = (settings.service,) if settings.service else ()
+    services = (settings.service,) if settings.service else None
     if directory := _directory(settings, environ):
         return Subject(_checked_out(directory, settings, log), services)
     return Subject(_fetch(settings, download, log, clock, shield), services)
@@ -109,35 +110,85 @@ def _missing(settings: Settings) -> list[Problem]:
     return problems
 
 
+# --- validate PATH… ---
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a path stands for: services of one repository, or nothing there that is judged."""
+
+    root: str
+    services: tuple[str, ...] = ()
+    passed_over: str = ""
+
+
 def _from_paths(settings: Settings, log: Log) -> Subject:
-    """`validate PATH…`: the tenants that folders, or files in them, belong to."""
-    pattern = re.escape(settings.github.tenant_path).replace(re.escape("{service}"), "(?P<service>[^/]+)")
-    pattern = f"(?P<root>.*)/{pattern}"
-    roots: dict[str, None] = {}
-    services: dict[str, None] = {}
-    for path in settings.paths:
-        full = Path(path).resolve()
-        # A folder above the repository may bear the same name, so the one that holds a tenant is taken.
-        found = [match for folder in (full, *full.parents) if (match := re.fullmatch(pattern, folder.as_posix()))]
-        match = next((match for match in found if _holds_a_tenant(match)), found[-1] if found else None)
-        if match is None or not full.exists():
-            what = "belongs to no tenant" if full.exists() else "does not exist"
-            raise InputError(
-                Problem(
-                    f"{path} {what}.",
-                    f"Name a tenant's folder ({settings.github.tenant_path}), or a file in one; where tenants lie "
-                    "elsewhere, say so with --tenant-path.",
-                )
-            )
-        roots[match["root"] or "/"] = None
-        services[match.groupdict().get("service") or settings.service] = None
+    """The tenants that folders hold, or that folders or files belong to.
+
+    A changed file that belongs to none is said and passed over: pre-commit passes whatever was changed.
+    """
+    taken = [_take(path, settings) for path in settings.paths]
+    roots = dict.fromkeys(each.root for each in taken)
     if len(roots) > 1:
         raise InputError(
             Problem(f"The paths lie in different repositories: {', '.join(roots)}.", "Run once for each of them.")
         )
-    return Subject(_checked_out(next(iter(roots)), settings, log), tuple(services))
+    tenants = _checked_out(next(iter(roots)), settings, log)
+    for path, each in zip(settings.paths, taken, strict=True):
+        if each.passed_over:
+            log.line(f"{path} {each.passed_over}: passed over.")
+    services = dict.fromkeys(service for each in taken for service in each.services)
+    return Subject(tenants, tuple(services))
 
 
-def _holds_a_tenant(match: re.Match[str]) -> bool:
-    folder = Path(match[0])
-    return (folder / FILE_NAME).is_file() or bool(list_overlays(folder))
+def _take(path: str, settings: Settings) -> _Taken:
+    """Raises InputError for a path that stands for nothing."""
+    full = Path(os.path.realpath(path))
+    template = settings.github.tenant_path
+    pattern = re.escape(template).replace(re.escape("{service}"), "(?P<service>[^/]+)")
+    above = (full, *full.parents)
+    found = [match for folder in above if (match := re.fullmatch(f"(?P<root>.*)/{pattern}", folder.as_posix(), re.S))]
+    # A folder above the repository may bear the same name as the tenants', so the one that holds a tenant is taken.
+    if match := next((match for match in found if _holds_a_tenant(Path(match[0]))), None):
+        return _Taken(match["root"] or "/", _named(match, settings))
+    if full.is_dir():
+        for root in above:
+            services = tuple(each for each in list_services(root, template) if _lies_in(root, template, each, full))
+            if services:
+                return _Taken(str(root), services)
+        if found:
+            return _Taken(found[-1]["root"] or "/", _named(found[-1], settings))
+    else:
+        repository = next((root for root in above if list_services(root, template)), None)
+        below_a_tenant = any(match[0] != full.as_posix() for match in found)
+        if repository and full.exists():
+            return _Taken(str(repository), passed_over="belongs to no tenant")
+        if repository and below_a_tenant:
+            return _Taken(str(repository), passed_over="does not exist any more, nor does its tenant")
+    raise InputError(
+        Problem(
+            f"{path} {'belongs to no tenant' if full.exists() else 'does not exist'}.",
+            f"Name a tenant's folder ({template}), a file in one, or a folder that holds tenants; where tenants lie "
+            "elsewhere, say so with --tenant-path.",
+        )
+    )
+
+
+def _named(match: re.Match[str], settings: Settings) -> tuple[str, ...]:
+    service = match.groupdict().get("service") or settings.service
+    if not service:
+        raise InputError(
+            Problem(
+                f"Input `service` is empty, and `tenant-path` ({settings.github.tenant_path}) does not tell it.",
+                "Name the service: it is a part of its parameters' paths.",
+            )
+        )
+    return (service,)
+
+
+def _lies_in(root: Path, template: str, service: str, folder: Path) -> bool:
+    return (root / template.replace("{service}", service)).is_relative_to(folder)
+
+
+def _holds_a_tenant(folder: Path) -> bool:
+    return (folder / FILE_NAME).is_file() or (folder.is_dir() and bool(list_overlays(folder)))

@@ -88,17 +88,25 @@ def help_text() -> str:
 
 def rules_page() -> str:
     """The page of the rules: one section each, whose anchor its findings link to."""
+    rules = all_rules()
+    overview = ["| rule | severity | finds |", "|---|---|---|"]
+    overview += [f"| [{rule.id}](#{rule.id}) | {rule.severity} | {rule.finds} |" for rule in rules]
     parts = [
         "# Rules",
         "What `secret-sync validate` looks for, and what stops a release before anything is read from AWS. Each is one "
-        "file in `secret_action/manifest/rules/`, from which this page is generated.",
+        "file in `secret_action/manifest/rules/`, from which this page is generated. "
+        "[Pull requests](pull-requests.md) says where findings are shown and how one is silenced.",
+        "\n".join(overview),
     ]
-    for rule in all_rules():
+    for rule in rules:
+        in_release = f", in a release **{rule.in_release}**" if rule.in_release not in (None, rule.severity) else ""
         parts += [
             f"## {rule.id}",
-            f"**{rule.severity}** · {rule.finds}",
+            f"**{rule.severity}**{in_release} · {rule.finds}",
             rule.why,
             f"Breaks it:\n\n```yaml\n{rule.example.strip()}\n```",
+            f"Mended:\n\n```yaml\n{rule.mended.strip()}\n```",
+            f"Silencing it: {rule.silencing}",
         ]
     return "\n\n".join(parts) + "\n"
 

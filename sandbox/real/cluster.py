@@ -57,17 +57,20 @@ class RealCluster:
         workdir: Path | None = None,
         serve_v1beta1: bool = True,
         eso: bool = True,
+        eso_flags: Sequence[str] = (),
     ) -> None:
         """Say what is wanted; opening the context starts it.
 
         ``ssm_endpoint`` is the URL of an SSM (and STS) API. ``workdir`` is an empty folder for data and
         logs, which stays; by default a temporary one that goes at the end. ``serve_v1beta1`` serves ESO's
         older API version beside v1, as older installations do. ``eso=False`` leaves ESO to ``start_eso``.
+        ``eso_flags`` come after those that it is started with anyway.
         """
         self._ssm_endpoint = ssm_endpoint
         self._workdir = workdir
         self._serve_v1beta1 = serve_v1beta1
         self._eso_wanted = eso
+        self._eso_flags = eso_flags
         self._running: dict[str, Process] = {}  # in the order in which they were started
 
     def __enter__(self) -> Self:
@@ -158,6 +161,7 @@ class RealCluster:
             "--loglevel=debug",
             "--enable-push-secret-reconciler=false",
             "--enable-cluster-push-secret-reconciler=false",
+            *self._eso_flags,
             KUBECONFIG=str(kubeconfig),
             AWS_SSM_ENDPOINT=self._ssm_endpoint,
             AWS_STS_ENDPOINT=self._ssm_endpoint,

@@ -6,6 +6,7 @@ Importing this loads no Kubernetes client; `connect` does.
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.connect import Eks, connect
 from secret_action.cluster.inspection import Found, Inspection, inspect
+from secret_action.cluster.preparation import prepare
 from secret_action.cluster.refresh import refresh
 
-__all__ = ["Eks", "Found", "Inspection", "KubernetesApi", "connect", "inspect", "refresh"]
+__all__ = ["Eks", "Found", "Inspection", "KubernetesApi", "connect", "inspect", "prepare", "refresh"]

@@ -71,15 +71,19 @@ class KubernetesApi:
                 return tuple(items), text(metadata, "resourceVersion")
             asked["continue"] = more
 
-    def merge_patch(self, place: Place, change: Mapping[str, Any]) -> Object:
-        """Merges a change into an object, and returns it as the API server has it then."""
+    def merge_patch(self, place: Place, change: Mapping[str, Any], *, metadata_only: bool = False) -> Object:
+        """Merges a change into an object, and returns it as the API server has it then.
+
+        metadata_only: nothing but its metadata comes back.
+        """
+        accept = {"Accept": _METADATA_ONLY} if metadata_only else {}
         return self._json(
             "patch",
             place,
             "PATCH",
             f"{place.path}?{urlencode({'fieldManager': FIELD_MANAGER})}",
             body=change,
-            headers={"Content-Type": "application/merge-patch+json"},
+            headers={"Content-Type": "application/merge-patch+json", **accept},
         )
 
     def may(self, verb: str, place: Place) -> bool:

@@ -6,23 +6,22 @@ asks of the outside, which answers later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from secret_action.cluster import explanations
-from secret_action.cluster.content import Expectation, expected_content
-from secret_action.cluster.deployed import differences
-from secret_action.cluster.errors import Forbidden, NotFound, clean, may_pass
+from secret_action.cluster.attempt import Attempt, Phase, Terms
+from secret_action.cluster.comparison import Comparison, Measure, measure
+from secret_action.cluster.content import Expectation
+from secret_action.cluster.deployed import LABEL_LOST, NOT_LOOKED_AT, Deployment, deployment
+from secret_action.cluster.errors import NotFound, clean, may_pass
+from secret_action.cluster.gitops import Tool
 from secret_action.cluster.live import (
     Object,
     cluster_owner,
-    is_going,
     is_managed,
     ready,
     section,
     target_name,
-    text,
     uid_of,
 )
 from secret_action.cluster.outside import Outside
@@ -34,43 +33,12 @@ from secret_action.cluster.proof import (
     judge,
     never_refreshes,
 )
+from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target
 from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, Diagnosis, RefreshResult, RefreshState
-from secret_action.selector import Selector
-from secret_action.values import SecretValue
 
-_DATA_HASH = "reconcile.external-secrets.io/data-hash"
 _LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may be 7 minutes away
-
-
-class Phase(Enum):
-    """Where it stands."""
-
-    DEPLOYING = auto()
-    """The cluster has not taken over the manifest."""
-    ANNOTATING = auto()
-    """Our patch is under way."""
-    PROVING = auto()
-    """ESO is to read it."""
-    COMPARING = auto()
-    """The Secret's hash is being read."""
-    DONE = auto()
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What is the same for all ExternalSecrets of a run.
-
-    pause: seconds between an annotation and the next one of the same ExternalSecret, at first.
-    """
-
-    token: str
-    selector: Selector
-    values: Mapping[str, SecretValue]
-    only_changed: bool
-    changed_paths: frozenset[str]
-    pause: float
 
 
 @dataclass
@@ -84,38 +52,31 @@ class Awaited:
     """`spec.controller` of its store, where it is known."""
     phase: Phase = Phase.DEPLOYING
     live: Object | None = None
+    looked_at: bool = False
+    """The cluster has told of it, be it that it is not there."""
     result: RefreshResult | None = None
     words: str = "not yet looked at"
     """Why it is not done."""
     rounds: int = 0
     """Annotations so far; each with a token of its own."""
-    failed: bool = False
-    """ESO is known to have tried after our annotation, and failed."""
-    answered: bool = False
-    """Something tells of an attempt of ESO's after our annotation."""
-    content_differs: bool = False
     never: str = ""
-    _deployed: bool = False
-    _mismatch: tuple[str, ...] = ()
-    _patched: Object = field(default_factory=dict)
-    _first_at: float | None = None
-    _last_at: float = 0.0
-    _pause: float = 0.0
-    _proven: Verdict | None = None
-    _seconds: float | None = None
-    _expectation: Expectation = field(default_factory=Expectation)
-    _selected: bool = False
-    _unmarked: bool = False
-    _retry: bool = False
-    _events: tuple[Object, ...] | None = None
+    """Why an annotation does not make ESO read again."""
+    rebuilds: bool = False
+    """ESO is made to read by taking its hash off the Secret."""
+    attempt: Attempt = field(init=False)
+    _deployment: Deployment = NOT_LOOKED_AT
+    _tool: Tool | None = None
+    _superseded: str = ""
+    _measure: Measure = field(default_factory=lambda: Measure("", Expectation("it is not deployed")))
 
     def __post_init__(self) -> None:
-        self._pause = self.terms.pause
+        self.attempt = Attempt(self.terms.pause)
 
     @property
     def token(self) -> str:
         """The token of the present round: never used before."""
-        return self.terms.token if self.rounds <= 1 else f"{self.terms.token}-{self.rounds}"
+        token = self.terms.token + self.terms.notes.get(self.target.key, "")
+        return token if self.rounds <= 1 else f"{token}-{self.rounds}"
 
     @property
     def done(self) -> bool:
@@ -130,105 +91,106 @@ class Awaited:
 
     def hopeless(self, now: float) -> bool:
         """Attempted and failed, annotated once more, and no better since."""
-        waited = self.phase is Phase.PROVING and now - self._last_at >= self.terms.pause
-        return self.failed and self.rounds >= 2 and waited and self._proven is None
+        waited = self.phase is Phase.PROVING and now - self.attempt.last_at >= self.terms.pause
+        return self.attempt.failed and self.rounds >= 2 and waited and self.attempt.proven is None
 
     # What comes back
 
     def seen(self, live: Object | None, now: float) -> None:
         """The ExternalSecret as the cluster has it now; None where it is not there."""
-        self.live = live
+        self.live, self.looked_at = live, True
         if self.phase is Phase.DEPLOYING:
             self._look(now)
         elif self.phase is Phase.PROVING:
             self._judge(now)
 
+    def deployed_by(self, tool: Tool, *, superseded: bool, now: float) -> None:
+        """Who deploys it, and whether that holds a later commit than ours."""
+        self._tool = tool
+        self._superseded = f"{tool.title} holds commit {tool.commit[:7]}, which superseded ours" if superseded else ""
+        if self.phase is Phase.DEPLOYING:
+            self._look(now)
+
     def annotated(self, answer: Object | SecretSyncError, now: float) -> None:
         """What became of our patch."""
+        attempt = self.attempt
         if isinstance(answer, NotFound):
             self._start_over("It was deleted meanwhile.")
         elif isinstance(answer, SecretSyncError):
-            self.words = answer.problems[0].what
-            if may_pass(answer):
-                self._retry, self.phase, self._last_at = True, Phase.PROVING, now
-            else:
-                self._finish(RefreshState.FAILED, self.words, diagnosis=explanations.told(answer))
+            self._patch_failed(answer, now)
         else:
-            self._patched, self.phase, self._last_at = answer, Phase.PROVING, now
-            self._first_at = now if self._first_at is None else self._first_at
-            if self._events is None and not self.failed and ready(answer)[0] == "False":
+            attempt.patched, self.phase, attempt.last_at = answer, Phase.PROVING, now
+            attempt.first_at = now if attempt.first_at is None else attempt.first_at
+            if attempt.events is None and not attempt.failed and attempt.was_failing:
                 self.words = "It was failing before our annotation, and nothing shows that ESO has tried again."
                 self.outside.read_events(self.target.key, uid_of(answer))
             self._judge(now)
             if section(answer, "metadata", "annotations").get(ANNOTATION) != self.token:
-                self._unmarked = True  # an admission webhook took it away at once
+                attempt.unmarked = True  # an admission webhook took it away at once
+            elif self.rebuilds and self.phase is Phase.PROVING:
+                self.outside.drop_hash(self.target.key, self._secret_name)
+
+    def hash_dropped(self, answer: Object | SecretSyncError, now: float) -> None:
+        """What became of taking ESO's hash off the Secret. Where there is no Secret ESO makes one without that."""
+        if isinstance(answer, SecretSyncError) and not isinstance(answer, NotFound) and self.phase is Phase.PROVING:
+            self._patch_failed(answer, now)
 
     def hash_read(self, answer: Object | SecretSyncError, now: float) -> None:
         """The target Secret's metadata."""
-        name = self._secret_name
-        if isinstance(answer, NotFound):
-            self._compared(False, f"There is no Secret {name}.", now)
-        elif isinstance(answer, SecretSyncError) and may_pass(answer):
-            self._retry, self._last_at = True, now
-        elif isinstance(answer, SecretSyncError):
-            problem = answer.problems[0]
-            right = isinstance(answer, Forbidden)
-            self._compared(None, f"Content not checked: {problem.what} {problem.remedy if right else ''}".strip(), now)
+        if self.phase is not Phase.COMPARING:
+            return
+        if isinstance(answer, SecretSyncError) and may_pass(answer):
+            self.attempt.retry, self.attempt.last_at = True, now
         else:
-            found = text(answer, "metadata", "annotations", _DATA_HASH)
-            matches = self._expectation.matches(found)
-            words = {
-                True: "",
-                False: f"The Secret {name} does not hold exactly the values of this run.",
-                None: f"Content not checked: ESO left no hash of a known form on the Secret {name}.",
-            }[matches]
-            self._compared(matches, words, now)
+            self._compared(self._measure.of(answer), now)
 
     def events_read(self, events: tuple[Object, ...]) -> None:
         """ESO's events about it: the first reading is what later ones are compared with."""
-        if self._events is None:
-            self._events = events
-        elif failed_attempts(self._events, events):
+        if self.attempt.events is None:
+            self.attempt.events = events
+        elif failed_attempts(self.attempt.events, events):
             self._has_failed()
 
     def tick(self, now: float) -> None:
         """Time has passed: what has waited long enough is tried again."""
-        waited = now - self._last_at
+        attempt = self.attempt
+        waited = now - attempt.last_at
         soon = waited >= self.terms.pause / 5
-        if self._retry:
+        if attempt.retry:
             if soon:
-                self._retry = False
+                attempt.retry = False
                 if self.phase is Phase.COMPARING:
                     self._compare()
                 else:
                     self._annotate(again=False)
         elif self.phase is Phase.PROVING:
-            already_failing = ready(self._patched)[0] == "False"
-            if soon and self._unmarked:
+            if soon and attempt.unmarked:
                 self._annotate(again=True)
-            elif waited >= self._pause and (self.failed or already_failing or self.content_differs):
-                if already_failing and not self.failed:
-                    self.outside.read_events(self.target.key, uid_of(self._patched))
-                self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            # ESO may have rebuilt by an object from before our annotation, which is no proof: once more.
+            elif waited >= attempt.pause and (attempt.stuck or self.rebuilds):
+                if attempt.was_failing and not attempt.failed:
+                    self.outside.read_events(self.target.key, uid_of(attempt.patched))
+                attempt.pause = min(2 * attempt.pause, _LONGEST_PAUSE)
                 self._annotate(again=True)
 
     def give_up(self, trouble: SecretSyncError | None) -> None:
         """The timeout has passed, or there is nothing left to hope for. trouble: what ails the watch, if anything."""
+        attempt = self.attempt
         detail = trouble.problems[0].what if trouble else self.words
         diagnosis = explanations.told(trouble) if trouble else None
-        if self._proven is not None and self.content_differs:
+        if attempt.proven is not None and attempt.differs:
             diagnosis = diagnosis or explanations.differs(self._secret_name)
             self._finish(self._proven_state, detail, ContentState.DIFFERS, diagnosis)
-        elif self._proven is not None:
+        elif attempt.proven is not None:
             self._finish(self._proven_state, "Content not checked: the time ran out.")
-        elif not self._deployed:
-            only_labels = all(where.startswith("metadata.labels") for where in self._mismatch)
-            barred = bool(self._mismatch) and only_labels and not self._selected
-            state = RefreshState.NOT_MANAGED if barred else RefreshState.NOT_DEPLOYED
-            self._finish(state, detail, diagnosis=diagnosis or explanations.not_deployed(detail))
+        elif self.phase is Phase.DEPLOYING:
+            unmanaged = self._deployment.only_label_missing
+            state = RefreshState.NOT_MANAGED if unmanaged else RefreshState.NOT_DEPLOYED
+            by = self._tool.words if self._tool else ""
+            self._finish(state, detail, diagnosis=diagnosis or explanations.not_deployed(detail, by))
         else:
-            state = RefreshState.FAILED if self.failed else RefreshState.NOT_PROVEN
-            if self._patched and self._unmarked and not self.failed:
+            state = RefreshState.FAILED if attempt.failed else RefreshState.NOT_PROVEN
+            if attempt.patched and attempt.unmarked and not attempt.failed:
                 diagnosis = diagnosis or explanations.unmarked()
             self._finish(state, detail, diagnosis=diagnosis)
 
@@ -237,59 +199,62 @@ class Awaited:
     def _look(self, now: float) -> None:
         """Is it deployed? Then the next step."""
         live = self.live
-        if live is None or is_going(live):
-            self._mismatch = ()
-            self.words = "It is not in the cluster." if live is None else "It is being deleted."
+        selected = live is not None and self._is_selected(live)
+        self._deployment = deployment(self.target.rendered, live, selected=selected, superseded=bool(self._superseded))
+        if live is None or not self._deployment.done:
+            self.words = self._deployment.words
             return
-        self._mismatch = differences(self.target.rendered, live)
-        labels = section(live, "metadata", "labels")
-        self._selected = is_managed(labels) and self.terms.selector.matches(labels)
-        if not self._mismatch and not self._selected:
-            self._mismatch = ("metadata.labels: the label selector does not match those in the cluster",)
-        if self._mismatch:
-            more = f" (and {len(self._mismatch) - 1} more)" if len(self._mismatch) > 1 else ""
-            self.words = f"The cluster has not taken over the manifest: {self._mismatch[0]}{more}."
-            return
-        self._deployed = True
-        self.words = "ESO has not read it yet."
-        self._expectation = expected_content(section(live, "spec"), self.terms.values)
+        if not self._deployment.later:
+            self._superseded = ""
         if owner := cluster_owner(live):
             diagnosis = explanations.owned(owner)
             self._finish(RefreshState.FAILED, diagnosis.cause, diagnosis=diagnosis)
             return
+        self._begin(live, now)
+
+    def _begin(self, live: Object, now: float) -> None:
+        """It is deployed."""
+        self.words = "ESO has not read it yet."
         self.never = never_refreshes(live, self.controller) or ""
-        if (self.never or self.terms.only_changed) and not self._expectation.reason:
+        self.rebuilds = bool(self.never) and self.terms.force and not barred(live, self.controller)
+        self._measure = measure(
+            self._secret_name,
+            section(live, "spec"),
+            self.terms.values,
+            {reference.path for reference in self.target.rendered.references},
+            self.terms.changed_paths,
+            self.terms.hashes.get((self.target.namespace, self._secret_name)),
+        )
+        if (self.never or self.terms.only_changed) and not self._measure.expectation.reason:
             self._compare()
-        elif self.never:
-            self._compared(None, f"Content not checked: {self._expectation.reason}.", now)
+        elif self.never and not self.rebuilds:
+            self._compared(self._measure.unread, now)
         else:
             self._annotate(again=False)
 
     def _annotate(self, *, again: bool) -> None:
-        labels = section(self.live or {}, "metadata", "labels")
-        if not (is_managed(labels) and self.terms.selector.matches(labels)):
+        if not self._is_selected(self.live or {}):
             # Never one without the mark, also where it lost it, or was made anew without it, since we looked.
-            self.phase, self._deployed, self._selected = Phase.DEPLOYING, False, False
-            self._mismatch = ("metadata.labels: the label selector no longer matches those in the cluster",)
-            self.words = f"The cluster has not taken over the manifest: {self._mismatch[0]}."
+            self.phase, self._deployment, self.words = Phase.DEPLOYING, LABEL_LOST, LABEL_LOST.words
             return
         self.rounds = max(1, self.rounds + again)
         self.phase = Phase.ANNOTATING
         self.outside.annotate(self.target.key, self.token)
 
     def _judge(self, now: float) -> None:
-        verdict = judge(self._patched, self.live, self.token) if self.live is not None else Verdict(Outcome.GOING)
-        self._unmarked = verdict.outcome is Outcome.UNMARKED
+        attempt = self.attempt
+        verdict = judge(attempt.patched, self.live, self.token) if self.live is not None else Verdict(Outcome.GOING)
+        attempt.unmarked = verdict.outcome is Outcome.UNMARKED
         match verdict.outcome:
             case Outcome.SYNCED | Outcome.SYNCED_WEAKLY:
-                self.answered = True
-                if self._seconds is None and self._first_at is not None:
-                    self._seconds = now - self._first_at
-                self._proven = verdict
-                if self._expectation.reason:
-                    self._compared(None, f"Content not checked: {self._expectation.reason}.", now)
-                else:
+                attempt.answered = True
+                if attempt.seconds is None and attempt.first_at is not None:
+                    attempt.seconds = now - attempt.first_at
+                attempt.proven = verdict
+                if self._measure.readable:
                     self._compare()
+                else:
+                    self._compared(self._measure.unread, now)
             case Outcome.RECREATED | Outcome.GOING:
                 self._start_over("It was deleted meanwhile.")
                 self._look(now)
@@ -301,40 +266,47 @@ class Awaited:
                 pass
 
     def _has_failed(self, words: str = "") -> None:
-        self.failed = self.answered = True
-        said = clean(ready(self.live or self._patched)[2]) or "it does not say why"
+        self.attempt.failed = self.attempt.answered = True
+        said = clean(ready(self.live or self.attempt.patched)[2]) or "it does not say why"
         self.words = words or f"ESO tried, and failed: {said}."
+
+    def _patch_failed(self, error: SecretSyncError, now: float) -> None:
+        self.words = error.problems[0].what
+        if may_pass(error):
+            self.attempt.retry, self.phase, self.attempt.last_at = True, Phase.PROVING, now
+        else:
+            self._finish(RefreshState.FAILED, self.words, diagnosis=explanations.told(error))
 
     def _compare(self) -> None:
         self.phase = Phase.COMPARING
         self.outside.read_hash(self.target.key, self._secret_name)
 
-    def _compared(self, matches: bool | None, words: str, now: float) -> None:
+    def _compared(self, found: Comparison, now: float) -> None:
         """The content is known to match, to differ, or cannot be told."""
-        content = {True: ContentState.PROVEN, False: ContentState.DIFFERS, None: ContentState.NOT_CHECKED}[matches]
-        if self.never:
-            self._finish_never(content, words)
-        elif self._proven is None:  # `refresh: changed` looked before it annotated
-            if matches:
+        attempt = self.attempt
+        states = {True: ContentState.PROVEN, False: ContentState.DIFFERS, None: ContentState.NOT_CHECKED}
+        content = states[found.matches]
+        if attempt.proven is None:  # looked before anything was annotated
+            if self.never and (found.matches or not self.rebuilds):
+                self._finish_never(content, found.words)
+            elif found.matches:
                 self._finish(RefreshState.UP_TO_DATE, "", content)
             else:
                 self._annotate(again=False)
-        elif matches is False:
-            self.content_differs, self.words = True, words
-            self.phase, self._last_at = Phase.PROVING, now
+        elif found.matches is False:
+            attempt.differs, self.words = True, found.words
+            self.phase, attempt.last_at = Phase.PROVING, now
         else:
-            self.content_differs = False
-            self._finish(self._proven_state, " ".join(filter(None, [self._proven.words, words])), content)
+            attempt.differs = False
+            rebuilt = f"ESO was made to rebuild its Secret, since {self.never}." if self.rebuilds else ""
+            words = (attempt.proven.words, rebuilt, found.words)
+            self._finish(self._proven_state, " ".join(filter(None, words)), content)
 
     def _finish_never(self, content: ContentState, words: str) -> None:
-        read = {reference.path for reference in self.target.rendered.references}
-        changed = sorted(read & self.terms.changed_paths)
-        why = f"An annotation does not refresh it: {self.never}."
-        unknown = (
-            f"It is not known whether the Secret {self._secret_name} holds the current value: it takes a new one only "
-            "when that is changed or, where no version is pinned, when the Secret is deleted so that ESO makes it anew."
-        )
-        detail = " ".join(filter(None, [why, words, unknown if content is ContentState.NOT_CHECKED else ""]))
+        changed = self._measure.changed
+        detail = explanations.left_alone(self.never, words)
+        if content is ContentState.NOT_CHECKED:
+            detail += explanations.unknown_content(self._secret_name)
         if changed and content is not ContentState.PROVEN:
             self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed))
         else:
@@ -342,12 +314,13 @@ class Awaited:
             self._finish(RefreshState.NEVER_REFRESHES, detail, content, diagnosis)
 
     def _start_over(self, words: str) -> None:
-        self.phase, self.words, self._deployed = Phase.DEPLOYING, words, False
-        self._patched, self._proven, self._first_at, self._seconds = {}, None, None, None
-        self.failed = self.answered = self.content_differs = self._retry = self._unmarked = False
-        self._events, self._pause = None, self.terms.pause
+        self.phase, self.words, self.attempt = Phase.DEPLOYING, words, Attempt(self.terms.pause)
         # A token is never used twice.
         self.rounds += 1
+
+    def _is_selected(self, live: Object) -> bool:
+        labels = section(live, "metadata", "labels")
+        return is_managed(labels) and self.terms.selector.matches(labels)
 
     @property
     def _secret_name(self) -> str:
@@ -355,7 +328,7 @@ class Awaited:
 
     @property
     def _proven_state(self) -> RefreshState:
-        weakly = self._proven is not None and self._proven.outcome is Outcome.SYNCED_WEAKLY
+        weakly = self.attempt.proven is not None and self.attempt.proven.outcome is Outcome.SYNCED_WEAKLY
         return RefreshState.WEAKLY_PROVEN if weakly else RefreshState.PROVEN
 
     def _finish(
@@ -372,7 +345,7 @@ class Awaited:
             self._secret_name,
             state,
             content,
-            self._seconds,
-            detail,
+            self.attempt.seconds,
+            " ".join(filter(None, [f"{self._superseded}." if self._superseded else "", detail])),
             diagnosis,
         )

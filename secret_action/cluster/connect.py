@@ -20,10 +20,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.credentials import BearerToken, Token, run_plugin, token_of, usable_token
+from secret_action.cluster.credentials import BearerToken, FixedHeader, Token, run_plugin, token_of, usable_token
 from secret_action.cluster.kubeconfig import Access, read_kubeconfig
 from secret_action.cluster.live import section
-from secret_action.cluster.transport import HttpTransport
+from secret_action.cluster.transport import Authorization, HttpTransport
 from secret_action.errors import InputError
 from secret_action.model import Problem
 from secret_action.ports import Clock, Log, SystemClock
@@ -93,7 +93,7 @@ def _to_kubeconfig(access: Access, source: str, log: Log, clock: Clock) -> Kuber
             "Put the cluster's CA into certificate-authority-data instead."
         )
     user = dict(access.user)
-    authorization: Callable[[], str | None] | None = None
+    authorization: Authorization | None = None
     if "exec" in user:
         status = run_plugin(user["exec"], access.cluster, access.folder, source)
         if "clientCertificateData" in status and "token" not in status:
@@ -227,7 +227,7 @@ def _tls(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-def _api(configuration: Any, context: ssl.SSLContext, authorization: Callable[[], str | None]) -> KubernetesApi:
+def _api(configuration: Any, context: ssl.SSLContext, authorization: Authorization) -> KubernetesApi:
     from kubernetes.client.rest import RESTClientObject
 
     configuration.ssl_ca_cert = configuration.cert_file = configuration.key_file = None  # are in the context
@@ -236,7 +236,7 @@ def _api(configuration: Any, context: ssl.SSLContext, authorization: Callable[[]
     return KubernetesApi(HttpTransport(configuration.host, rest, authorization))
 
 
-def _own_header(configuration: Any, source: str, log: Log) -> Callable[[], str | None]:
+def _own_header(configuration: Any, source: str, log: Log) -> Authorization:
     """The client's own reading, which renews a service account's token from its file. Masks what it reads."""
 
     @functools.lru_cache(maxsize=1)
@@ -250,7 +250,7 @@ def _own_header(configuration: Any, source: str, log: Log) -> Callable[[], str |
         return tidy(found) if found else None
 
     header()  # a token that no header takes is told now
-    return header
+    return FixedHeader(header)
 
 
 def _is_loopback(server: str) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from secret_action.cluster import templates
 from secret_action.cluster.hashes import data_hash
 from secret_action.cluster.live import Object, entries, section, text
 from secret_action.values import SecretValue
@@ -55,8 +56,6 @@ def expected_content(spec: Object, values: Mapping[str, SecretValue]) -> Expecta
 
 def _data(spec: Object, values: Mapping[str, SecretValue]) -> dict[str, bytes]:
     target = section(spec, "target")
-    if target.get("template"):
-        raise _NotKnowable("a template makes its data")
     if target.get("manifest"):
         raise _NotKnowable("its target is not a Secret")
     policy = text(target, "creationPolicy")
@@ -69,7 +68,25 @@ def _data(spec: Object, values: Mapping[str, SecretValue]) -> dict[str, bytes]:
         data |= _extracted(item, values)
     for item in entries(spec, "data"):
         data[text(item, "secretKey")] = _single(item, values)
-    return data
+    try:
+        return templates.filled(section(target, "template"), data)
+    except templates.Unclear as reason:
+        raise _NotKnowable(str(reason)) from None
+
+
+def carried(spec: Object, paths: Set[str]) -> tuple[str, ...]:
+    """Those of these parameters that surely stand in the Secret: another value there is another hash of its data."""
+    target = section(spec, "target")
+    last = {text(item, "secretKey"): item for item in entries(spec, "data")}
+    elsewhere = target.get("manifest") or text(target, "creationPolicy") == "None"
+    seen = set() if elsewhere else templates.shown(target, set(last))
+    return tuple(sorted({text(last[key], "remoteRef", "key") for key in seen if _is_whole(last[key])} & paths))
+
+
+def _is_whole(item: Object) -> bool:
+    reference = section(item, "remoteRef")
+    given = {name for name, value in reference.items() if value not in ("", "None")}
+    return "sourceRef" not in item and given <= {"key", "conversionStrategy"}
 
 
 def _single(item: Object, values: Mapping[str, SecretValue]) -> bytes:

@@ -54,6 +54,28 @@ class BearerToken:
                 self._renew_at = None if lasting is None else self._clock.now() + max(lasting - _EARLY, lasting / 2)
             return self._header
 
+    def renew(self, refused: str) -> bool:
+        """Forgets a header that the cluster did not accept, unless it has been renewed since. Always worth a try."""
+        with self._lock:
+            if self._header == refused:
+                self._header = ""
+        return True
+
+
+class FixedHeader:
+    """A header that this program cannot renew by itself."""
+
+    def __init__(self, read: Callable[[], str | None]) -> None:
+        self._read = read
+
+    def __call__(self) -> str | None:
+        """The header's value, None without one."""
+        return self._read()
+
+    def renew(self, refused: str) -> bool:
+        """Whether it reads another one now: a service account's token is a file that the kubelet renews."""
+        return self._read() != refused
+
 
 def run_plugin(plugin: Any, cluster: Mapping[str, Any], folder: str, source: str) -> Mapping[str, Any]:
     """Runs a kubeconfig's exec plug-in; returns the `status` of the ExecCredential that it prints.

@@ -4,16 +4,65 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from secret_action.cluster import durations
-from secret_action.cluster.live import Object, section
+from secret_action.cluster.live import Object, entries, is_going, section, text
 from secret_action.masking import hidden
 from secret_action.model import ExternalSecret
 
 # Argo CD, by its default way of tracking, replaces the value of this label with the Application's name.
 _OVERWRITTEN_LABELS = {"app.kubernetes.io/instance"}
 _LONGEST = 80  # characters of a value that a difference shows
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Whether the cluster has taken over one manifest."""
+
+    done: bool
+    words: str = ""
+    """Why not, one sentence."""
+    only_label_missing: bool = False
+    """Nothing but labels differ, and without them it must not be touched."""
+    later: bool = False
+    """It holds what a later commit asks for, which includes the same parameters."""
+
+
+NOT_LOOKED_AT = Deployment(False, "not yet looked at")
+LABEL_LOST = Deployment(
+    False,
+    "The cluster has not taken over the manifest: metadata.labels: the label selector no longer matches those in the "
+    "cluster.",
+    only_label_missing=True,
+)
+
+
+def deployment(rendered: ExternalSecret, live: Object | None, *, selected: bool, superseded: bool) -> Deployment:
+    """How the live object stands to the manifest.
+
+    selected: its labels allow to touch it. superseded: the GitOps tool is known to have deployed a later commit.
+    """
+    if live is None or is_going(live):
+        return Deployment(False, "It is not in the cluster." if live is None else "It is being deleted.")
+    found = differences(rendered, live)
+    later = bool(found) and superseded and _asks_for(rendered, live)
+    if selected and (later or not found):
+        return Deployment(True, later=later)
+    found = found or ("metadata.labels: the label selector does not match those in the cluster",)
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    only_labels = all(where.startswith("metadata.labels") for where in found)
+    words = f"The cluster has not taken over the manifest: {found[0]}{more}."
+    return Deployment(False, words, only_label_missing=only_labels and not selected)
+
+
+def _asks_for(rendered: ExternalSecret, live: Object) -> bool:
+    """Whether the live object reads all the parameters that the manifest reads."""
+    spec = section(live, "spec")
+    read = [section(item, "remoteRef") for item in entries(spec, "data")]
+    read += [section(item, "extract") for item in entries(spec, "dataFrom")]
+    return {reference.path for reference in rendered.references} <= {text(each, "key") for each in read}
 
 
 def differences(rendered: ExternalSecret, live: Object) -> tuple[str, ...]:

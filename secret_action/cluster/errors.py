@@ -75,10 +75,14 @@ def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
         case 401:
             return Unauthorized(
                 Problem(
-                    "The cluster does not accept the credentials (401).",
-                    "Use a kubeconfig with a valid token or certificate; with eks-cluster, give the IAM role an "
-                    "access entry in the cluster.",
-                    ("The token or certificate has expired, or is of another cluster.", *quoted),
+                    "The cluster does not accept the credentials of this run (401).",
+                    "Put a valid token or certificate of this very cluster into the kubeconfig. With eks-cluster, give "
+                    "the IAM role an access entry: `aws eks create-access-entry --cluster-name … --principal-arn …`.",
+                    (
+                        "The token or certificate has expired, has been revoked, or is of another cluster.",
+                        "On EKS, the IAM role has neither an access entry nor a line in `aws-auth`.",
+                        *quoted,
+                    ),
                 )
             )
         case 403:

@@ -15,12 +15,18 @@ def told(error: SecretSyncError) -> Diagnosis:
     return Diagnosis(problem.what, problem.remedy, problem.causes)
 
 
-def not_deployed(words: str) -> Diagnosis:
-    """The timeout passed before the cluster had taken over the manifest; words: what differs."""
+def not_deployed(words: str, tool: str) -> Diagnosis:
+    """The timeout passed before the cluster had taken over the manifest.
+
+    words: what differs. tool: what the GitOps tool that deploys it says; empty where none is known.
+    """
     return Diagnosis(
-        words,
-        "Look whether the GitOps tool has synced this commit, or deploy the manifests before the refresh; raise "
+        f"{words} {tool}." if tool else words,
+        "Mend what it says, or raise timeout where it only takes longer."
+        if tool
+        else "Look whether the GitOps tool has synced this commit, or deploy the manifests before the refresh; raise "
         "timeout where it only takes longer.",
+        (tool,) if tool else (),
     )
 
 
@@ -40,6 +46,19 @@ def never(reason: str, changed: Sequence[str]) -> Diagnosis:
         f"{reads}, and it never refreshes: {reason}.",
         "Give it `refreshPolicy: OnChange` (and neither a pinned version nor an immutable target) and let that be "
         "deployed, or delete its Secret so that ESO makes it anew.",
+    )
+
+
+def left_alone(reason: str, words: str) -> str:
+    """One that never refreshes. words: what is known of its content."""
+    return f"An annotation does not refresh it: {reason}. {words}".strip()
+
+
+def unknown_content(secret_name: str) -> str:
+    """What that means where the content is not known."""
+    return (
+        f" It is not known whether the Secret {secret_name} holds the current value: it takes a new one only when that "
+        "is changed or, where no version is pinned, when the Secret is deleted so that ESO makes it anew."
     )
 
 

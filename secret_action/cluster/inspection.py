@@ -5,14 +5,16 @@ It only reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.live import Object, entries, is_managed, name_of, ready, section, synced_version_of, text
-from secret_action.cluster.paths import ESO_GROUP, Resource, external_secrets, store_resource
+from secret_action.cluster.parallel import each
+from secret_action.cluster.paths import ESO_GROUP, Place, Resource, external_secrets, store_resource
 from secret_action.cluster.proof import never_refreshes
+from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target, left_out, targets
 from secret_action.errors import ClusterError
 from secret_action.model import ExternalSecret, Problem, Reference
@@ -36,6 +38,8 @@ class Found:
     never_refreshes: str | None
     """Why, once the manifest is deployed, an annotation would not bring a new value into its Secret; None where it
     would, and where it is new."""
+    barred: str = ""
+    """Why even a rebuild (`refresh: force`) would not bring it, or must not be; empty where it would."""
 
     @property
     def external_secret(self) -> ExternalSecret:
@@ -67,6 +71,8 @@ class Inspection:
     stores: Mapping[StoreKey, Object]
     """The stores that they read, as far as they are there and we may read them."""
     warnings: tuple[str, ...]
+    hashes: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    """By namespace and name of a Secret, the hash that ESO left on it before this run's write, where it was noted."""
 
     def controller_of(self, live: Object, namespace: str) -> str:
         """`spec.controller` of the store that it reads; empty where there is none or it is not known."""
@@ -103,12 +109,12 @@ def inspect(
 
 
 def _found(target: Target, live: Object | None, inspection: Inspection) -> Found:
-    never = None
-    if live is not None:
-        # Judged as it will be: by the manifest that the refresh waits for, which may mend what the cluster still has.
-        deployed = {**live, "spec": target.rendered.spec}
-        never = never_refreshes(deployed, inspection.controller_of(deployed, target.namespace))
-    return Found(target, live, never)
+    if live is None:
+        return Found(target, None, None)
+    # Judged as it will be: by the manifest that the refresh waits for, which may mend what the cluster still has.
+    deployed = {**live, "spec": target.rendered.spec}
+    controller = inspection.controller_of(deployed, target.namespace)
+    return Found(target, live, never_refreshes(deployed, controller), barred(deployed, controller))
 
 
 def _resource(api: KubernetesApi) -> tuple[tuple[str, ...], Resource]:
@@ -127,11 +133,8 @@ def _resource(api: KubernetesApi) -> tuple[tuple[str, ...], Resource]:
 
 
 def _live(api: KubernetesApi, resource: Resource, namespaces: set[str]) -> dict[tuple[str, str], Object]:
-    return {
-        (namespace, name_of(live)): live
-        for namespace in sorted(namespaces)
-        for live in api.list(resource.at(namespace))[0]
-    }
+    lists = each(lambda namespace: (namespace, api.list(resource.at(namespace))[0]), sorted(namespaces))
+    return {(namespace, name_of(live)): live for namespace, found in lists for live in found}
 
 
 def _check_rights(api: KubernetesApi, resource: Resource, samples: Mapping[str, str]) -> None:
@@ -144,8 +147,13 @@ def _check_rights(api: KubernetesApi, resource: Resource, samples: Mapping[str, 
         for namespace, name in sorted(samples.items())
         for verb, place in (("patch", resource.at(namespace, name)), ("watch", resource.at(namespace)))
     ]
-    problems = [errors.denied(verb, place) for verb, place in needed if not api.may(verb, place)]
-    if problems:
+    require(api, needed)
+
+
+def require(api: KubernetesApi, needed: Sequence[tuple[str, Place]]) -> None:
+    """Raises ClusterError with the missing line of RBAC for each of these rights (verb and place) that we lack."""
+    allowed = each(lambda right: api.may(*right), needed)
+    if problems := [errors.denied(*right) for right, granted in zip(needed, allowed, strict=True) if not granted]:
         raise ClusterError(*problems)
 
 

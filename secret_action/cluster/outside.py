@@ -7,25 +7,28 @@ All threads are daemons: a run that is cancelled does not wait for them.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from secret_action.cluster import gitops_requests
 from secret_action.cluster.api import KubernetesApi, Watch
 from secret_action.cluster.errors import Gone, may_pass
+from secret_action.cluster.gitops import Key, Mark, Tool
 from secret_action.cluster.live import Object, name_of, text
-from secret_action.cluster.paths import EVENTS, SECRETS, Resource
+from secret_action.cluster.paths import EVENTS, SECRETS, Place, Resource
 from secret_action.cluster.proof import ANNOTATION
+from secret_action.cluster.rebuild import DATA_HASH
 from secret_action.errors import ClusterError, SecretSyncError
 from secret_action.model import Problem
 
-Key = tuple[str, str]
-"""Namespace and name of an ExternalSecret."""
-
 _WORKERS = 8
 _WATCH_SECONDS = 60  # that one watch lasts; it goes on from where it ended
+# What is nearly done goes first: a thousand annotations in the queue must not hold up the content of the first.
+_SOON, _LATER = 0, 1
 _PAUSE = 1.0  # seconds before a watch that broke is begun again
 
 
@@ -54,6 +57,14 @@ class HashRead:
 
 
 @dataclass(frozen=True)
+class HashDropped:
+    """The metadata of the target Secret without ESO's hash, or why it still has it."""
+
+    key: Key
+    result: Object | SecretSyncError
+
+
+@dataclass(frozen=True)
 class EventsRead:
     """The events of an ExternalSecret; none where they cannot be read."""
 
@@ -68,7 +79,22 @@ class WatchBroken:
     error: SecretSyncError
 
 
-Message = Seen | Annotated | HashRead | EventsRead | WatchBroken
+@dataclass(frozen=True)
+class ToolsSeen:
+    """The GitOps tools that deploy what was asked about."""
+
+    tools: tuple[Tool, ...]
+
+
+@dataclass(frozen=True)
+class RefreshAsked:
+    """Argo CD has been asked to look again, unless we may not."""
+
+    place: Place
+    granted: bool
+
+
+Message = Seen | Annotated | HashRead | HashDropped | EventsRead | WatchBroken | ToolsSeen | RefreshAsked
 
 
 class Outside(Protocol):
@@ -83,8 +109,17 @@ class Outside(Protocol):
     def read_hash(self, key: Key, secret_name: str) -> None:
         """Reads a Secret's metadata → HashRead."""
 
+    def drop_hash(self, key: Key, secret_name: str) -> None:
+        """Takes ESO's hash off a Secret, which makes ESO rebuild it in place → HashDropped."""
+
     def read_events(self, key: Key, uid: str) -> None:
         """Reads an ExternalSecret's events → EventsRead."""
+
+    def look_at_tools(self, keys: Set[Key], marks: Set[Mark], commit: str) -> None:
+        """Looks for the GitOps tools that deploy these ExternalSecrets → ToolsSeen. commit: the one of this run."""
+
+    def ask_to_refresh(self, place: Place) -> None:
+        """Asks Argo CD to look at its branch again → RefreshAsked."""
 
     def close(self) -> None:
         """Ends all threads."""
@@ -98,7 +133,8 @@ class Threads:
         self._api = api
         self._resource = resource
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._jobs: queue.SimpleQueue[Callable[[], Message] | None] = queue.SimpleQueue()
+        self._jobs: queue.PriorityQueue[tuple[int, int, Callable[[], Message] | None]] = queue.PriorityQueue()
+        self._order = itertools.count()
         self._stopped = threading.Event()
         self._watches: dict[str, Watch] = {}
         names: dict[str, set[str]] = {}
@@ -116,13 +152,23 @@ class Threads:
 
     def annotate(self, key: Key, token: str) -> None:
         change = {"metadata": {"annotations": {ANNOTATION: token}}}
-        self._jobs.put(
-            lambda: Annotated(key, _or_error(lambda: self._api.merge_patch(self._resource.at(*key), change)))
-        )
+        place = self._resource.at(*key)
+        self._put(lambda: Annotated(key, _or_error(lambda: self._api.merge_patch(place, change))), _LATER)
 
     def read_hash(self, key: Key, secret_name: str) -> None:
         place = SECRETS.at(key[0], secret_name)
-        self._jobs.put(lambda: HashRead(key, _or_error(lambda: self._api.get(place, metadata_only=True))))
+        self._put(lambda: HashRead(key, _or_error(lambda: self._api.get(place, metadata_only=True))))
+
+    def drop_hash(self, key: Key, secret_name: str) -> None:
+        place = SECRETS.at(key[0], secret_name)
+        change = {"metadata": {"annotations": {DATA_HASH: None}}}
+        self._put(lambda: HashDropped(key, _or_error(lambda: self._api.merge_patch(place, change, metadata_only=True))))
+
+    def look_at_tools(self, keys: Set[Key], marks: Set[Mark], commit: str) -> None:
+        self._put(lambda: ToolsSeen(gitops_requests.look(self._api, keys, marks, commit)))
+
+    def ask_to_refresh(self, place: Place) -> None:
+        self._put(lambda: RefreshAsked(place, gitops_requests.ask_to_refresh(self._api, place)))
 
     def read_events(self, key: Key, uid: str) -> None:
         def job() -> EventsRead:
@@ -131,20 +177,23 @@ class Threads:
             except Exception:
                 return EventsRead(key, ())  # they only tell sooner what the timeout tells too
 
-        self._jobs.put(job)
+        self._put(job)
 
     def close(self) -> None:
         self._stopped.set()
         for _ in range(_WORKERS):
-            self._jobs.put(None)
+            self._put(None)
         for watch in list(self._watches.values()):
             watch.stop()
 
     def _start(self, run: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=run, args=arguments, daemon=True).start()
 
+    def _put(self, job: Callable[[], Message] | None, priority: int = _SOON) -> None:
+        self._jobs.put((priority, next(self._order), job))
+
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None and not self._stopped.is_set():
+        while (job := self._jobs.get()[2]) is not None and not self._stopped.is_set():
             self._messages.put(job())
 
     def _follow(self, namespace: str, wanted: set[str]) -> None:

@@ -143,11 +143,9 @@ def never_refreshes(live: Object, store_controller: str = "") -> str | None:
 
     One that has never synced yet will. store_controller: the `spec.controller` of its store, where it is known.
     """
-    if store_controller and store_controller != "default":
-        return f"its store is served by another controller class (`{store_controller}`)"
     spec = section(live, "spec")
-    if pinned := _pinned(spec):
-        return f"{pinned} pins a version"
+    if why := other_controller(store_controller) or pinned(spec):
+        return why
     if not synced_version_of(live):
         return None
     policy = text(spec, "refreshPolicy")
@@ -170,13 +168,20 @@ def _obeys_without_interval(live: Object) -> bool:
     return ready(live)[2] == "Secret was synced"
 
 
-def _pinned(spec: Object) -> str:
-    # Only where every entry is pinned is there nothing that a refresh could bring.
+def other_controller(store_controller: str) -> str:
+    """Says so where the store is served by another controller class than ESO's usual one; else empty."""
+    if store_controller in ("", "default"):
+        return ""
+    return f"its store is served by another controller class (`{store_controller}`)"
+
+
+def pinned(spec: Object) -> str:
+    """Says so where every entry pins a version, so that there is nothing that a refresh could bring; else empty."""
     data = [(f"`spec.data[{at}]`", section(item, "remoteRef")) for at, item in enumerate(entries(spec, "data"))]
     whole = entries(spec, "dataFrom")
     extracts = [(f"`spec.dataFrom[{at}]`", section(item, "extract")) for at, item in enumerate(whole)]
     references: list[tuple[str, Mapping[str, Any]]] = data + extracts
-    pinned = [where for where, reference in references if text(reference, "version")]
-    if not references or len(pinned) != len(references):
+    found = [where for where, reference in references if text(reference, "version")]
+    if not references or len(found) != len(references):
         return ""
-    return pinned[0] if len(pinned) == 1 else "every entry of `spec.data`"
+    return f"{found[0] if len(found) == 1 else 'every entry of `spec.data`'} pins a version"

@@ -7,24 +7,30 @@ them only one annotation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.awaited import Awaited, Terms
+from secret_action.cluster.attempt import Terms
+from secret_action.cluster.awaited import Awaited
+from secret_action.cluster.deployers import Deployers, marks_of
 from secret_action.cluster.diagnose import Diagnostician
 from secret_action.cluster.errors import may_pass
+from secret_action.cluster.gitops import Key
+from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.inspection import Inspection, inspect
 from secret_action.cluster.live import MANAGED_LABEL
 from secret_action.cluster.outside import (
     Annotated,
     EventsRead,
+    HashDropped,
     HashRead,
-    Key,
     Message,
     Outside,
+    RefreshAsked,
     Seen,
     Threads,
+    ToolsSeen,
     WatchBroken,
 )
 from secret_action.cluster.targets import Target
@@ -60,12 +66,16 @@ def refresh(
     token: str,
     ssm_exists: SsmExists | None = None,
     changed_paths: frozenset[str] = frozenset(),
+    commit: str = "",
+    notes: Mapping[Key, str] | None = None,
 ) -> tuple[RefreshResult, ...]:
     """One result for each managed ExternalSecret that `label-selector` leaves in, in the order of the manifests.
 
-    inspection: from before the write; None inspects now. values: by parameter path, those that SSM is known to hold.
-    token: unique to this run. changed_paths: the parameters that this run wrote. `settings.timeout` covers taking
-    over the manifests, proof and content. Raises what `inspect` raises.
+    inspection: from before the write (`prepare`); None inspects now. values: by parameter path, those that SSM is
+    known to hold. token: unique to this run. changed_paths: the parameters to which this run gave another value.
+    commit: the one of the tenants repository that was judged. notes: by namespace and name of an ExternalSecret, what
+    its token says besides. `settings.timeout` covers taking over the manifests, proof and content. Raises what
+    `inspect` raises.
     """
     if inspection is None:
         inspection = inspect(api, external_secrets, settings, log)
@@ -76,6 +86,9 @@ def refresh(
         only_changed=settings.refresh == "changed",
         changed_paths=changed_paths,
         pause=min(_CONFIRM_AFTER, settings.timeout / 10),
+        force=settings.refresh == "force",
+        hashes=inspection.hashes,
+        notes=notes or {},
     )
     wanted = [found.target for found in inspection.found if found.target.managed]
     if unmarked := [str(found.target) for found in inspection.found if not found.target.managed]:
@@ -85,7 +98,11 @@ def refresh(
     outside = Threads(api, inspection.resource, [target.key for target in wanted])
     try:
         awaited = {target.key: Awaited(target, terms, outside, _controller(inspection, target)) for target in wanted}
-        await_all(awaited, outside, settings.timeout, log, clock)
+        deployers = Deployers(outside, log, commit)
+        await_all(awaited, outside, settings.timeout, log, clock, deployers)
+        if commit and (marks := marks_of(awaited.values())):
+            for tool in look(api, awaited.keys(), marks, commit):
+                deployers.tell(tool)
     finally:
         outside.close()
     diagnostician = Diagnostician(api, inspection.resource, ssm_exists)
@@ -97,12 +114,20 @@ def _diagnosed(one: Awaited, diagnostician: Diagnostician) -> RefreshResult:
     result = one.outcome
     if result.state not in _UNHAPPY or result.diagnosis is not None or one.live is None:
         return result
-    return replace(result, diagnosis=diagnostician.diagnose(one.target, one.live, answered=one.answered))
+    return replace(result, diagnosis=diagnostician.diagnose(one.target, one.live, answered=one.attempt.answered))
 
 
-def await_all(awaited: Mapping[Key, Awaited], outside: Outside, timeout: float, log: Log, clock: Clock) -> None:
+def await_all(
+    awaited: Mapping[Key, Awaited],
+    outside: Outside,
+    timeout: float,
+    log: Log,
+    clock: Clock,
+    deployers: Deployers | None = None,
+) -> None:
     """Drives them until each is done, the timeout (seconds) has passed, or nothing is left to hope for."""
     start = clock.now()
+    deployers = deployers or Deployers(outside, log, "")
     pending = dict(awaited)
     pause = min(one.terms.pause for one in awaited.values()) / 10
     next_tick = start + pause
@@ -111,19 +136,30 @@ def await_all(awaited: Mapping[Key, Awaited], outside: Outside, timeout: float, 
     while pending and (now := clock.now()) - start < timeout:
         message = outside.next(min(next_tick, start + timeout) - now)
         now = clock.now()
-        if isinstance(message, WatchBroken):
-            trouble = message.error
-            if not may_pass(message.error):
-                break
-        elif message is not None and (one := pending.get(message.key)) is not None:
-            trouble = None if isinstance(message, Seen) else trouble
-            _tell(one, message, now)
-            if one.done:
-                del pending[message.key]
-                log.line(_outcome(one, now - start))
+        touched: Iterable[Key] = ()
+        match message:
+            case WatchBroken(error=error):
+                trouble = error
+                if not may_pass(error):
+                    break
+            case ToolsSeen(tools=tools):
+                deployers.seen(tools, pending.values(), now)
+                touched = list(pending)
+            case RefreshAsked(place=place, granted=granted):
+                deployers.asked(place, granted=granted)
+            case None:
+                pass
+            case _ if message.key in pending:
+                trouble = None if isinstance(message, Seen) else trouble
+                _tell(pending[message.key], message, now)
+                touched = (message.key,)
+        for key in touched:
+            if pending[key].done:
+                log.line(_outcome(pending.pop(key), now - start))
         if now < next_tick:
             continue
         next_tick = now + pause
+        deployers.tick(pending.values(), now)
         for one in pending.values():
             one.tick(now)
         if now >= next_progress:
@@ -144,6 +180,8 @@ def _tell(one: Awaited, message: Message, now: float) -> None:
             one.annotated(result, now)
         case HashRead(result=result):
             one.hash_read(result, now)
+        case HashDropped(result=result):
+            one.hash_dropped(result, now)
         case EventsRead(events=events):
             one.events_read(events)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from secret_action.cluster import errors
@@ -64,14 +64,20 @@ class Transport(Protocol):
         """Ends all connections."""
 
 
+class Authorization(Protocol):
+    """The account that requests are sent as."""
+
+    def __call__(self) -> str | None:
+        """The header's value, asked for at each request; None where the account is a client certificate."""
+
+    def renew(self, refused: str) -> bool:
+        """Told of a header that the cluster did not accept. True where the next one may be another."""
+
+
 class HttpTransport:
-    """The real one.
+    """The real one. rest: the Kubernetes client's `RESTClientObject`."""
 
-    rest: the Kubernetes client's `RESTClientObject`. authorization: the header's value, asked for at each request,
-    so that a token can be renewed; None where the account is a client certificate.
-    """
-
-    def __init__(self, server: str, rest: Any, authorization: Callable[[], str | None]) -> None:
+    def __init__(self, server: str, rest: Any, authorization: Authorization) -> None:
         self._server = server
         self._rest = rest
         self._authorization = authorization
@@ -92,13 +98,27 @@ class HttpTransport:
         sent = {"Accept": "application/json", "User-Agent": "secret-sync", **headers}
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
-        if header := self._authorization():
-            sent["Authorization"] = header
+        header = self._authorization()
+        answer = self._send(method, url, body, sent, header, read_timeout)
+        if answer.status == 401 and header and self._authorization.renew(header):
+            answer.read()  # a token may end before its time
+            answer = self._send(method, url, body, sent, self._authorization(), read_timeout)
+        return answer
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        header: str | None,
+        read_timeout: float,
+    ) -> HttpAnswer:
         with _told(self._server):
             answer = self._rest.request(
                 method,
                 f"{self._server}{url}",
-                headers=sent,
+                headers={**headers, "Authorization": header} if header else dict(headers),
                 body=body,
                 _request_timeout=(_CONNECT_TIMEOUT, read_timeout),
             )

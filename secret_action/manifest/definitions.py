@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,15 @@ from secret_action.errors import ManifestError
 from secret_action.manifest.yaml_files import (
     get,
     in_one_line,
+    items,
+    leads_outside,
     line_of,
     load_documents,
     source_nodes,
     where_it_fails,
 )
 from secret_action.model import Location, Problem
-from secret_action.naming import is_reserved_source
+from secret_action.naming import is_reserved_source, normalised_key
 
 FILE_NAME = "secrets.yaml"
 _MAX_BYTES = 1024 * 1024
@@ -42,10 +46,21 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Ignore:
+    """A rule that is silenced: for what it covers (`*` stands for any characters), and why."""
+
+    rule: str
+    covers: str
+    reason: str
+    where: Location
+
+
+@dataclass(frozen=True)
 class Definitions:
     """The whole file; empty where there is none."""
 
     environments: tuple[str, ...] = ()
+    ignores: tuple[Ignore, ...] = ()
     parameters: Mapping[str, Definition] = field(default_factory=dict)
     where: Location | None = None
 
@@ -59,13 +74,21 @@ def read_definitions(tenant: Path, root: Path) -> Definitions:
     tenant, root: absolute folders of the tenant and of the repository. Raises ManifestError with all that is wrong.
     """
     path = tenant / FILE_NAME
-    if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
+    if not os.path.lexists(path):
         return NONE
     shown = path.relative_to(root).as_posix()
+    if not path.is_file() or leads_outside(root, path):
+        raise ManifestError(
+            Problem(
+                f"{shown} is no file in the repository, so it is not read.",
+                "Put a file in its place, or take it away.",
+                where=Location(shown),
+            )
+        )
     content = _load(path, shown)
     problems = tuple(_unquoted_names(content, shown)) or tuple(_violations(content, path, shown))
     if problems:
-        raise ManifestError(*problems)
+        raise ManifestError(*dict.fromkeys(problems))
     node = next(iter(source_nodes(path)), None)
     parameters = {
         key: _definition(key, fields or {}, _place(shown, get(node, "parameters"), key))
@@ -84,7 +107,19 @@ def read_definitions(tenant: Path, root: Path) -> Definitions:
                 for definition in reserved
             )
         )
-    return Definitions(tuple(content.get("environments", ())), parameters, Location(shown))
+    return Definitions(
+        environments=tuple(content.get("environments", ())),
+        ignores=tuple(_ignores(content, get(node, "ignore"), shown)),
+        parameters=parameters,
+        where=Location(shown),
+    )
+
+
+def _ignores(content: Mapping[str, Any], node: yaml.Node | None, shown: str) -> Iterator[Ignore]:
+    entries = content.get("ignore", ())
+    for fields, place in zip_longest(entries, items(node)):
+        where = Location(shown, line_of(place) if place is not None else None)
+        yield Ignore(fields["rule"], fields["covers"], " ".join(fields["reason"].split()), where)
 
 
 def _load(path: Path, shown: str) -> dict[str, Any]:
@@ -127,7 +162,7 @@ def _violations(content: Mapping[str, Any], path: Path, shown: str) -> Iterator[
     node = next(iter(source_nodes(path)), None)
     for error in jsonschema.Draft202012Validator(schema).iter_errors(content):
         place = ".".join(str(part) for part in error.absolute_path)
-        parent = get(node, *(str(part) for part in error.absolute_path))
+        parent = _node_at(node, error.absolute_path)
         if error.validator == "additionalProperties":
             known = list(error.schema.get("properties", {}))
             for name in sorted(set(map(str, error.instance)) - set(known)):
@@ -137,14 +172,33 @@ def _violations(content: Mapping[str, Any], path: Path, shown: str) -> Iterator[
                     f"Did you mean “{nearest[0]}”? Known are: {', '.join(known)}.",
                     where=_place(shown, parent, name),
                 )
-        elif error.validator == "required":
+        elif error.validator == "required" and not place:
             yield Problem(f"{shown} has no `version`.", "Begin it with `version: 1`.", where=Location(shown))
+        elif error.validator == "required":
+            missing = [name for name in error.validator_value if name not in error.instance]
+            yield Problem(
+                f"{shown}: {place}: {' and '.join(f'`{name}`' for name in missing)} must be there.",
+                f"Write {', '.join(f'{name}: …' for name in missing)}.",
+                where=Location(shown, line_of(parent) if parent is not None else None),
+            )
+        elif "propertyNames" in error.schema_path:
+            yield Problem(
+                f"{shown}: {place}: “{error.instance[:80]}” is no key: it may have a–z, 0–9 and _ only.",
+                f"Write {normalised_key(error.instance) or 'a key'}.",
+                where=_place(shown, parent, error.instance),
+            )
         else:
             yield Problem(
                 f"{shown}: {place or 'the file'}: {_words(error)}",
                 f"See {schema['$id']}.",
                 where=Location(shown, line_of(parent) if parent is not None else None),
             )
+
+
+def _node_at(node: yaml.Node | None, path: Iterable[str | int]) -> yaml.Node | None:
+    for part in path:
+        node = get(node, part) if isinstance(part, str) else next(iter(items(node)[part : part + 1]), None)
+    return node
 
 
 def _words(error: Any) -> str:

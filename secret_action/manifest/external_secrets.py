@@ -44,6 +44,11 @@ def flattened(resources: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, A
             yield resource
 
 
+def is_external_secret(resource: Mapping[str, Any]) -> bool:
+    """Of this operator: its predecessor has the same kind in another group."""
+    return resource.get("kind") == "ExternalSecret" and _string(resource.get("apiVersion")).startswith(_GROUP)
+
+
 def read_external_secrets(
     resources: Sequence[Mapping[str, Any]], store: str, locate: Locate
 ) -> tuple[ExternalSecret, ...]:
@@ -53,7 +58,7 @@ def read_external_secrets(
     """
     found = []
     for resource in flattened(resources):
-        if resource.get("kind") != "ExternalSecret" or not _string(resource.get("apiVersion")).startswith(_GROUP):
+        if not is_external_secret(resource):
             continue
         metadata, spec = mapping(resource.get("metadata")), mapping(resource.get("spec"))
         name = str(metadata.get("name", ""))
@@ -120,19 +125,21 @@ def _store_of(entry: Mapping[str, Any], default: str) -> str:
 
 
 def read_consumers(resources: Sequence[Mapping[str, Any]]) -> tuple[Consumer, ...]:
-    """Who reads which Secret: claims (`secret1Name`, …) and pod templates, wherever in their spec they say so."""
+    """Who reads which Secret: claims (`secret1Name`, …), pod templates and service accounts, wherever they say so."""
     found: dict[Consumer, None] = {}
     for resource in flattened(resources):
         if _string(resource.get("apiVersion")).startswith(_GROUP):
             continue
         kind, name = _string(resource.get("kind")), str(mapping(resource.get("metadata")).get("name", ""))
-        for secret in _secret_names(resource.get("spec")):
-            found[Consumer(kind, name, secret)] = None
+        for field, secret, optional in named_secrets(resource):
+            found[Consumer(kind, name, secret, field, optional)] = None
     return tuple(found)
 
 
-def _secret_names(node: Any) -> Iterator[str]:
-    pending = [node]
+def named_secrets(resource: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Field, Secret and whether it may be missing, wherever a resource names a Secret in a way that pods read it."""
+    body = {field: value for field, value in resource.items() if field not in ("metadata", "data", "stringData")}
+    pending: list[Any] = [body]
     seen: set[int] = set()
     while pending:
         current = pending.pop()
@@ -144,10 +151,11 @@ def _secret_names(node: Any) -> Iterator[str]:
         elif isinstance(current, Mapping):
             for key, value in current.items():
                 if isinstance(value, str) and (_CLAIM_FIELD.fullmatch(str(key)) or key == "secretName"):
-                    yield value
-                elif key in ("secretRef", "secretKeyRef", "secret"):
-                    yield from (name for name in (_string(mapping(value).get("name")),) if name)
+                    yield str(key), value, current.get("optional") is True
+                elif key in ("secretRef", "secretKeyRef", "secret") and _string(mapping(value).get("name")):
+                    yield key, value["name"], mapping(value).get("optional") is True
                 elif key == "imagePullSecrets":
-                    yield from (_string(mapping(entry).get("name")) for entry in _sequence(value))
+                    names = (_string(mapping(entry).get("name")) for entry in _sequence(value))
+                    yield from ((key, name, False) for name in names if name)
                 if not isinstance(value, str):
                     pending.append(value)

@@ -1,17 +1,21 @@
 """kustomize as a child process: a folder in, rendered resources out.
 
-Without a shell, without network, plug-ins or Helm, and with an environment that holds no value and no credential.
+Without a shell, without network, plug-ins or Helm, with an environment that holds no value and no credential, and
+with no more time and memory than a large tenant needs: whoever writes a tenant writes kustomize's input.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import resource
+import selectors
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,13 @@ from secret_action.model import Problem
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 ORIGIN = "config.kubernetes.io/origin"
 _TIMEOUT_SECONDS = 60.0
+_CPU_SECONDS = 3
+"""Of the processor. A tenant's overlay takes a seventh of a second, one with 1,000 resources half a second."""
+_DATA_BYTES = 176 * 1024 * 1024
+"""Of memory that Go reserves, in steps of 64 MiB: it then uses about 110 MiB. An overlay takes 50 MiB, one with all
+of ESO's CRDs 90 MiB."""
+_OUTPUT_BYTES = 8 * 1024 * 1024
+_MESSAGE_LENGTH = 1000
 
 
 class RenderError(Exception):
@@ -51,8 +62,16 @@ def find_kustomize() -> tuple[str, ...]:
 
 def kustomization_file(folder: Path) -> Path | None:
     """The folder's kustomization file, under any of its three names."""
-    # os.path.isfile, since a text of any length and with any character may stand where a folder belongs.
-    return next((folder / name for name in KUSTOMIZATION_NAMES if os.path.isfile(folder / name)), None)
+    return next((folder / name for name in KUSTOMIZATION_NAMES if _is_kustomization(folder / name)), None)
+
+
+def _is_kustomization(file: Path) -> bool:
+    """Whether kustomize takes it for one: it must lie in the folder or below it, so a link seldom is one."""
+    # os.path, since a text of any length and with any character may stand where a folder belongs.
+    if not os.path.islink(file):
+        return os.path.isfile(file)
+    below = os.path.join(os.path.realpath(file.parent), "")
+    return os.path.realpath(file).startswith(below) and os.path.isfile(file)
 
 
 def render(command: tuple[str, ...], folder: Path) -> list[dict[str, Any]]:
@@ -81,7 +100,8 @@ class Kustomize:
         """Renders one folder.
 
         folder: absolute, with a kustomization file. Returns the resources in kustomize's order; each carries the
-        annotation `config.kubernetes.io/origin`, whose path is made relative to `folder`. Raises RenderError.
+        annotation `config.kubernetes.io/origin`: the file that it comes from (for what a generator makes, the
+        kustomization that configures it), relative to `folder`. Raises RenderError.
         """
         with tempfile.TemporaryDirectory(prefix="secret-sync-") as wrapper:
             # A kustomization around the overlay asks for the origins; the overlay itself stays as it is. Only a
@@ -92,7 +112,7 @@ class Kustomize:
             )
             code, output, errors = self._run(wrapper)
             if code:  # warnings also go to stderr: only the exit code decides
-                raise RenderError(_clean(errors.decode("utf-8", "replace"), wrapper, overlay, folder))
+                raise RenderError(_why(code, errors.decode("utf-8", "replace"), wrapper, overlay, folder))
             try:
                 documents = load_documents(output.decode("utf-8"))
             except yaml.YAMLError as error:
@@ -116,17 +136,50 @@ class Kustomize:
             env=_quiet_environment(wrapper),
             start_new_session=True,  # a group of its own: where kubectl is a script, what it starts ends with it
         ) as process:
+            _limit(process.pid)
             self._running.add(process)
             try:
                 if self._killed.is_set():  # after it was added, so that either this or `kill` sees it
                     _end(process)
-                output, errors = process.communicate(timeout=_TIMEOUT_SECONDS)
-            except subprocess.TimeoutExpired:
-                raise RenderError(f"kustomize did not finish within {_TIMEOUT_SECONDS:.0f} s") from None
+                output, errors = _read(process)
+                process.wait()
             finally:
                 _end(process)
                 self._running.discard(process)
+        if self._killed.is_set():
+            raise RenderError("kustomize was ended")
         return process.returncode, output, errors
+
+
+def _limit(pid: int) -> None:
+    """From outside, since code between fork and exec is not safe in a process with threads. Linux only."""
+    if hasattr(resource, "prlimit"):
+        with suppress(OSError):  # it has ended already, or we may not
+            resource.prlimit(pid, resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
+            resource.prlimit(pid, resource.RLIMIT_DATA, (_DATA_BYTES, _DATA_BYTES))
+
+
+def _read(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Standard output and standard error to their ends, as `communicate` does, but not of any length."""
+    read: dict[int, bytearray] = {}
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    with selectors.DefaultSelector() as selector:
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                read[selector.register(stream, selectors.EVENT_READ).fd] = bytearray()
+        while selector.get_map():
+            ready = selector.select(deadline - time.monotonic())
+            if not ready and time.monotonic() >= deadline:
+                raise RenderError(f"kustomize did not finish within {_TIMEOUT_SECONDS:.0f} s")
+            for key, _ in ready:
+                if chunk := os.read(key.fd, 65536):
+                    read[key.fd] += chunk
+                else:
+                    selector.unregister(key.fileobj)
+                if len(read[key.fd]) > _OUTPUT_BYTES:
+                    raise RenderError(f"it renders to more than {_OUTPUT_BYTES // 1024 // 1024} MiB")
+    output, errors = read.values()
+    return bytes(output), bytes(errors)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -136,9 +189,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _quiet_environment(home: str) -> dict[str, str]:
-    """No PATH, so neither git nor a plug-in can be started; a proxy that nobody answers, so nothing is fetched."""
+    """No PATH, so neither git nor a plug-in can be started; a proxy that nobody answers, so nothing is fetched.
+
+    Go collects garbage only when memory gets short: that is half of the processor time that a small overlay takes.
+    """
     nowhere = "http://127.0.0.1:9"
-    return {"HOME": home, "PATH": "", "HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere}
+    memory = {"GOGC": "off", "GOMEMLIMIT": f"{_DATA_BYTES // 2}"}
+    return {"HOME": home, "PATH": "", "HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, **memory}
 
 
 def _relative_origin(resource: dict[str, Any], overlay: str) -> None:
@@ -148,9 +205,28 @@ def _relative_origin(resource: dict[str, Any], overlay: str) -> None:
     if (
         isinstance(annotations, dict)
         and isinstance(origin, str)
-        and (match := re.search(r"^path: (.+)$", origin, re.MULTILINE))
+        and (match := re.search(r"^(?:path|configuredIn): (.+)$", origin, re.MULTILINE))
     ):
         annotations[ORIGIN] = os.path.relpath(match[1], overlay)
+
+
+def _why(code: int, message: str, wrapper: str, overlay: str, folder: Path) -> str:
+    """Why it did not end well: its own words, or the limit that it ran into."""
+    if code == -signal.SIGKILL:
+        return (
+            f"kustomize was ended when it had taken {_CPU_SECONDS} s of the processor, or the machine's last memory: "
+            "something in it is far too large, or grows by being used many times"
+        )
+    # Go's own last words, followed by all its stacks; kustomize's begin with “Error: ” or with klog's mark.
+    if message.startswith(("fatal error: ", "runtime: ", "SIG")):
+        return (
+            f"kustomize was ended when it had taken {_DATA_BYTES // 1024 // 1024} MiB of memory: something in it is "
+            "far too large, or grows by being used many times"
+        )
+    if message.startswith("panic: "):
+        message = "kustomize itself failed: " + message.partition("\n")[0].removeprefix("panic: ")
+    said = _clean(message[: 16 * _MESSAGE_LENGTH], wrapper, overlay, folder)
+    return said if len(said) <= _MESSAGE_LENGTH else f"{said[:_MESSAGE_LENGTH]}…"
 
 
 def _clean(message: str, wrapper: str, overlay: str, folder: Path) -> str:
@@ -166,5 +242,12 @@ def _clean(message: str, wrapper: str, overlay: str, folder: Path) -> str:
             message = message.replace(f"{parent}/", "")
     for path in {wrapper, os.path.realpath(wrapper)}:
         message = message.replace(path, "")
+    # The outermost frame is our own wrapper's.
+    message = re.sub(
+        r"\Aaccumulating resources: accumulation err='accumulating resources from '[^']*': '[^']*' must resolve to a "
+        r"file': (?:recursed accumulation of path '[^']*': )?",
+        "",
+        message,
+    )
     lines = [line for line in message.splitlines() if not line.startswith("# Warning")]
     return re.sub(r"\s+", " ", " ".join(lines)).strip() or "kustomize gave no reason"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from secret_action.errors import ManifestError
 from secret_action.manifest.definitions import FILE_NAME
 from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_file
 from secret_action.manifest.sources import files_below
-from secret_action.manifest.yaml_files import get, items, source_nodes, text
+from secret_action.manifest.yaml_files import get, items, leads_outside, source_nodes, text
 from secret_action.model import Location, Problem
 from secret_action.naming import canonical_environment
 
@@ -22,7 +23,10 @@ def tenant_folder(root: Path, tenant_path: str, service: str) -> Path:
     """The folder of one service. Raises ManifestError that names the nearest tenants where it is missing."""
     shown = tenant_path.replace("{service}", service)
     folder = root / shown
-    if folder.is_dir() and folder.resolve().is_relative_to(root.resolve()):
+    for link in (folder, folder / _OVERLAYS):
+        if leads_outside(root, link):
+            raise ManifestError(outside(root, link))
+    if os.path.isdir(folder):
         return folder
     services = list_services(root, tenant_path)
     near = difflib.get_close_matches(service, services, n=3, cutoff=0.3) or services[:5]
@@ -35,11 +39,21 @@ def tenant_folder(root: Path, tenant_path: str, service: str) -> Path:
     )
 
 
+def outside(root: Path, link: Path) -> Problem:
+    """What is said of a link that leads out of the repository."""
+    shown = link.relative_to(root).as_posix()
+    return Problem(
+        f"{shown} is a link that leads outside of the repository, where nothing is read.",
+        "Put what it leads to into the repository.",
+        where=Location(shown),
+    )
+
+
 def list_services(root: Path, tenant_path: str) -> list[str]:
-    """All services that have a folder under the tenant path (`tenants/*`) with an overlay or a secrets.yaml."""
+    """All services that have a folder under the tenant path (`tenants/*`), hidden ones apart."""
     before, found, after = tenant_path.partition("{service}")
     parent = root / before
-    if not found or not parent.is_dir():
+    if not found or not parent.is_dir() or leads_outside(root, parent):
         return []
     return sorted(
         folder.name
@@ -74,7 +88,8 @@ def list_overlays(tenant: Path) -> dict[str, list[Path]]:
 def _is_overlay(folder: Path) -> bool:
     if not folder.is_dir() or folder.name.startswith("."):
         return False
-    return kustomization_file(folder) is not None or not any(files_below(folder, KUSTOMIZATION_NAMES))
+    below = (each for each in files_below(folder, KUSTOMIZATION_NAMES) if each != folder)
+    return kustomization_file(folder) is not None or not any(below)
 
 
 def choose_overlay(tenant: Path, root: Path, environment: str, overlays: dict[str, list[Path]]) -> Path:

@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from secret_action.errors import ManifestError
 from secret_action.manifest.definitions import FILE_NAME, Definition, Definitions, read_definitions
-from secret_action.manifest.external_secrets import read_consumers, read_external_secrets
-from secret_action.manifest.kustomize import Kustomize, RenderError, find_kustomize
+from secret_action.manifest.external_secrets import flattened, read_consumers, read_external_secrets
+from secret_action.manifest.ignores import merged, silence, without_symptoms
+from secret_action.manifest.kustomize import RenderError
 from secret_action.manifest.layout import bases_of, choose_overlay, list_overlays, tenant_folder
-from secret_action.manifest.overlay import Overlay
-from secret_action.manifest.remote import refuse_remote
+from secret_action.manifest.overlay import Base, Overlay, Tenant
+from secret_action.manifest.renders import Rendered, Renders
 from secret_action.manifest.rules import judge
 from secret_action.manifest.sources import Sources
-from secret_action.model import ExternalSecret, Finding, Location, Manifest, Parameter, Problem, Reference
+from secret_action.manifest.yaml_files import leads_outside
+from secret_action.model import (
+    ExternalSecret,
+    Finding,
+    Location,
+    Manifest,
+    Parameter,
+    Problem,
+    Reference,
+    Severity,
+    Silenced,
+)
 from secret_action.naming import ParameterPath, canonical_environment
 
-_RENDERS_AT_ONCE = 4
+_TENANTS_AHEAD = 2
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What to read: one service, one environment (empty: all that it has), and how the platform names things."""
+    """What to read: one service, one environment (empty: all that it has), and how the platform names things.
+
+    in_release: a release is at stake, not a pull request, so that some rules are milder.
+    """
 
     service: str
     environment: str
     tenant_path: str
     parameter_path: ParameterPath
     store: str
+    in_release: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,34 +56,83 @@ class Judged:
 
     manifests: tuple[Manifest, ...]
     findings: tuple[Finding, ...]
+    silenced: tuple[Silenced, ...] = ()
+
+    def __add__(self, other: Judged) -> Judged:
+        """Those of two tenants."""
+        return Judged(self.manifests + other.manifests, self.findings + other.findings, self.silenced + other.silenced)
 
 
 def read_tenant(root: Path, scope: Scope) -> Judged:
-    """Reads and judges one tenant.
+    """Reads and judges one tenant. Raises ManifestError as `Reading` does."""
+    renders = Renders(root)
+    try:
+        return Reading(root, scope, renders).judged()
+    finally:
+        renders.close()
+
+
+def read_tenants(root: Path, scopes: Iterable[Scope], renders: Renders) -> Iterator[Judged | ManifestError]:
+    """Reads and judges tenants one by one, while kustomize is already busy with the next ones.
+
+    root: the repository, absolute. Yields for each scope what `Reading.judged` returns, or the ManifestError.
+    """
+    ahead: deque[Reading | ManifestError] = deque()
+    waiting = iter(scopes)
+    while True:
+        while len(ahead) <= _TENANTS_AHEAD and (scope := next(waiting, None)):
+            try:
+                ahead.append(Reading(root, scope, renders))
+            except ManifestError as error:
+                ahead.append(error)
+        if not ahead:
+            return
+        reading = ahead.popleft()
+        yield reading.judged() if isinstance(reading, Reading) else reading
+
+
+class Reading:
+    """One tenant, whose overlays are being rendered.
 
     root: the repository, absolute. Raises ManifestError where there is nothing to judge: no such tenant or overlay,
     a broken `secrets.yaml`, no kustomize. An overlay that does not render is a finding.
     """
-    tenant = tenant_folder(root, scope.tenant_path, scope.service)
-    definitions = read_definitions(tenant, root)
-    overlays = list_overlays(tenant)
-    if definitions.environments:
-        if overlays:
-            raise ManifestError(
-                Problem(
-                    f"{definitions.where}: `environments` is only for a tenant without overlays, and this one has "
-                    f"{', '.join(sorted(overlays))}.",
-                    "Leave `environments` out.",
-                    where=definitions.where,
-                )
-            )
-        return Judged(tuple(_without_overlays(root, tenant, scope, definitions)), ())
-    if scope.environment:
-        folders = [choose_overlay(tenant, root, scope.environment, overlays)]
-    else:
-        folders = [folder for each in overlays.values() for folder in each]
-        if not folders:
-            shown = tenant.relative_to(root).as_posix()
+
+    def __init__(self, root: Path, scope: Scope, renders: Renders) -> None:
+        self._root = root
+        self._scope = scope
+        self._renders = renders
+        self._rendering: dict[Path, Future[Rendered]] = {}
+        self._folder = tenant_folder(root, scope.tenant_path, scope.service)
+        self._definitions = read_definitions(self._folder, root)
+        self._overlays = list_overlays(self._folder)
+        if not self._definitions.environments or self._overlays:
+            self._asked = self._choose()
+            self._start(self._asked)
+
+    def judged(self) -> Judged:
+        """What was asked for: one environment, or all of them."""
+        if self._definitions.environments and not self._overlays:
+            manifests = tuple(_without_overlays(self._root, self._folder, self._scope, self._definitions))
+            return Judged(manifests, ())
+        return self._judge(self._asked, whole=not self._scope.environment, binding=self._asked)
+
+    def everything(self) -> Judged:
+        """All overlays, and the rules that compare them.
+
+        What is wrong in another overlay than the one that was asked for is a warning at most: it is not released.
+        """
+        if not self._overlays:
+            return Judged((), ())
+        return self._judge(self._all(), whole=True, binding=self._asked)
+
+    def _all(self) -> list[Path]:
+        return [folder for folders in self._overlays.values() for folder in folders]
+
+    def _choose(self) -> list[Path]:
+        environment = self._scope.environment
+        if not self._overlays and not environment:
+            shown = self._shown(self._folder)
             raise ManifestError(
                 Problem(
                     f"{shown} has no overlay, and no {FILE_NAME} that lists its `environments`.",
@@ -76,19 +140,87 @@ def read_tenant(root: Path, scope: Scope) -> Judged:
                     where=Location(shown),
                 )
             )
-    read = _render_all(root, folders, scope)
-    manifests = tuple(_manifest(overlay, consumers, scope, definitions) for overlay, consumers in read)
-    findings = _merged(finding for overlay, _ in read for finding in judge(overlay))
-    return Judged(manifests, tuple(sorted(findings, key=_order)))
+        if not environment:
+            return self._all()
+        if self._overlays and not self._scope.in_release and canonical_environment(environment) not in self._overlays:
+            return []  # in a pull request it is a finding, which can be silenced
+        return [choose_overlay(self._folder, self._root, environment, self._overlays)]
+
+    def _start(self, overlays: Sequence[Path]) -> None:
+        for overlay in overlays:
+            # Of what lies outside, not even the kustomization is read.
+            for folder in (overlay, *(() if leads_outside(self._root, overlay) else bases_of(overlay))):
+                resolved = folder.resolve()
+                if resolved not in self._rendering:
+                    self._rendering[resolved] = self._renders.start(resolved)
+
+    def _judge(self, folders: Sequence[Path], *, whole: bool, binding: Sequence[Path]) -> Judged:
+        """binding: the overlays whose errors are errors."""
+        self._start(folders)
+        overlays = tuple(self._overlay(folder) for folder in folders)
+        definitions, scope = self._definitions, self._scope
+        tenant = Tenant(
+            service=scope.service,
+            root=self._root,
+            folder=self._shown(self._folder),
+            where=definitions.where or Location(self._shown(self._folder)),
+            overlays=overlays,
+            environments=(scope.environment,) if scope.environment and not folders else definitions.environments,
+        )
+        whole = whole or not folders
+        found = list(judge(tenant, whole=whole, in_release=scope.in_release))
+        told, silenced = silence(found, tenant, definitions.ignores, whole=whole)
+        bound = {"", *(self._shown(folder) for folder in binding)}
+        findings = merged([_milder(each.finding, bound) for each in without_symptoms(told)])
+        manifests = tuple(_manifest(overlay, scope, definitions) for overlay in overlays)
+        return Judged(manifests, tuple(sorted(findings, key=_order)), _once(silenced))
+
+    def _overlay(self, folder: Path) -> Overlay:
+        sources, scope = Sources(self._root, folder), self._scope
+        rendered = self._rendering[folder.resolve()].result()
+        overlay = Overlay(
+            service=scope.service,
+            environment=canonical_environment(folder.name),
+            folder=self._shown(folder),
+            where=Location(self._shown(folder)) if leads_outside(self._root, folder) else sources.fallback,
+            parameter_path=scope.parameter_path,
+            store=scope.store,
+            sources=sources,
+        )
+        if isinstance(rendered, RenderError):
+            return replace(overlay, error=str(rendered))
+        resources = tuple(flattened(rendered))
+        return replace(
+            overlay,
+            external_secrets=read_external_secrets(resources, scope.store, sources.locate),
+            bases=tuple(self._bases(folder)),
+            consumers=read_consumers(resources),
+            resources=resources,
+        )
+
+    def _bases(self, overlay: Path) -> Iterator[Base]:
+        overlays = {folder.resolve() for folder in self._all()}
+        for folder in bases_of(overlay):
+            rendered = self._rendering[folder.resolve()].result()
+            if not isinstance(rendered, RenderError):
+                locate = Sources(self._root, folder).locate
+                external_secrets = read_external_secrets(rendered, self._scope.store, locate)
+                # Resolved, since one may lie behind a link; outside of the repository nothing is rendered.
+                shown = folder.resolve().relative_to(self._root.resolve()).as_posix()
+                yield Base(shown, external_secrets, folder.resolve() in overlays)
+
+    def _shown(self, folder: Path) -> str:
+        return folder.relative_to(self._root).as_posix()
 
 
-def _merged(findings: Iterable[Finding]) -> list[Finding]:
-    """One mistake in a base is one finding, however many overlays build on it; it then names none of them."""
-    by_place: dict[Finding, Finding] = {}
-    for finding in findings:
-        anywhere = replace(finding, overlay="")
-        by_place[anywhere] = anywhere if anywhere in by_place else finding
-    return list(by_place.values())
+def _milder(finding: Finding, bound: set[str]) -> Finding:
+    if finding.overlay in bound or finding.severity is not Severity.ERROR:
+        return finding
+    return replace(finding, severity=Severity.WARNING)
+
+
+def _once(silenced: Iterable[Silenced]) -> tuple[Silenced, ...]:
+    return tuple(dict.fromkeys(replace(each, finding=replace(each.finding, overlay="")) for each in silenced))
 
 
 def _order(finding: Finding) -> tuple[int, str, int, str]:
@@ -96,62 +228,14 @@ def _order(finding: Finding) -> tuple[int, str, int, str]:
     return severity, finding.where.file, finding.where.line or 0, finding.rule
 
 
-def _render_all(root: Path, folders: Sequence[Path], scope: Scope) -> list[tuple[Overlay, tuple[Any, ...]]]:
-    """Renders overlays and the bases they build on, each folder once, several at a time."""
-    kustomize = Kustomize(find_kustomize())
-    wanted = dict.fromkeys(folder.resolve() for overlay in folders for folder in (overlay, *bases_of(overlay)))
-    # Not `with`: it waits for what runs, and a cancel must not wait for a slow kustomize.
-    pool = ThreadPoolExecutor(_RENDERS_AT_ONCE)
-    try:
-        rendered = dict(zip(wanted, pool.map(partial(_try_render, kustomize, root), wanted), strict=True))
-    except BaseException:
-        kustomize.kill()
-        raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return [_overlay(root, folder, scope, rendered) for folder in folders]
-
-
-def _try_render(kustomize: Kustomize, root: Path, folder: Path) -> list[dict[str, Any]] | RenderError:
-    try:
-        refuse_remote(root, folder)
-        return kustomize.render(folder)
-    except RenderError as error:
-        return error
-
-
-def _overlay(
-    root: Path, folder: Path, scope: Scope, rendered: Mapping[Path, list[dict[str, Any]] | RenderError]
-) -> tuple[Overlay, tuple[Any, ...]]:
-    sources = Sources(root, folder)
-    resources = rendered[folder.resolve()]
-    overlay = Overlay(
-        service=scope.service,
-        environment=canonical_environment(folder.name),
-        folder=folder.relative_to(root).as_posix(),
-        where=sources.fallback,
-        parameter_path=scope.parameter_path,
-    )
-    if isinstance(resources, RenderError):
-        return replace(overlay, error=str(resources)), ()
-    bases = tuple(
-        external_secret
-        for base in bases_of(folder)
-        if not isinstance(base_resources := rendered[base.resolve()], RenderError)
-        for external_secret in read_external_secrets(base_resources, scope.store, Sources(root, base).locate)
-    )
-    external_secrets = read_external_secrets(resources, scope.store, sources.locate)
-    return replace(overlay, external_secrets=external_secrets, bases=bases), read_consumers(resources)
-
-
-def _manifest(overlay: Overlay, consumers: tuple[Any, ...], scope: Scope, definitions: Definitions) -> Manifest:
+def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions) -> Manifest:
     return Manifest(
         service=scope.service,
         environment=overlay.environment,
         overlay=overlay.folder,
         parameters=tuple(_parameters(overlay.external_secrets, overlay.environment, scope, definitions)),
         external_secrets=overlay.external_secrets,
-        consumers=consumers,
+        consumers=overlay.consumers,
     )
 
 

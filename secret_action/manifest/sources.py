@@ -7,14 +7,24 @@ kustomization file is named without a line: never a wrong line.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from secret_action.manifest.kustomize import kustomization_file
-from secret_action.manifest.yaml_files import compose_documents, get, items, line_of, scalars, source_nodes, text
+from secret_action.manifest.kustomize import ORIGIN, kustomization_file
+from secret_action.manifest.yaml_files import (
+    compose_documents,
+    get,
+    items,
+    line_of,
+    reads_as,
+    scalars,
+    source_nodes,
+    text,
+)
 from secret_action.model import Location
 
 # Where a kustomization names other files, and how.
@@ -36,7 +46,7 @@ class Sources:
     @property
     def fallback(self) -> Location:
         """The place where no better one is known."""
-        return self._location(kustomization_file(self._folder) or self._folder)
+        return self.location(kustomization_file(self._folder) or self._folder)
 
     def locate(self, origin: str, name: str, secret_key: str, path: str) -> Location:
         """Where a rendered key is written.
@@ -44,25 +54,66 @@ class Sources:
         origin: the resource's origin file, relative to the folder. name: the ExternalSecret as rendered.
         path: the parameter's path; empty asks for the ExternalSecret itself.
         """
-        origin_file = Path(os.path.normpath(self._folder / origin)) if origin else None
-        names = {name, *self._names_in(origin_file)} if origin_file else {name}
+        origin_file = self._origin_file(origin)
+        names = self._names("ExternalSecret", name, origin_file)
         if not path:
-            return self._definition(origin_file, names) or self.fallback
+            return self._definition(origin_file, "ExternalSecret", names) or self.fallback
         for file in self.files:
             places = self._entries(file, names, secret_key, path)
             if not places:
                 places = [
                     node
-                    for document in _documents(file)
+                    for document in documents(file)
                     if not isinstance(get(document, "kind"), yaml.ScalarNode) or _is_patch_like(document)
                     for node in scalars(document)
                     if node.value == path
                 ]
             if len(places) == 1:
-                return self._location(file, places[0])
+                return self.location(file, places[0])
             if places:
-                return self._location(file)
+                return self.location(file)
         return self.fallback
+
+    def definition(self, resource: Mapping[str, Any]) -> Location:
+        """Where a rendered resource is defined: the line of its name."""
+        kind, name, origin_file = _identity(resource, self._origin_file)
+        names = self._names(kind, name, origin_file)
+        # One that a generator makes is written nowhere: its origin is the kustomization that configures it.
+        return self._definition(origin_file, kind, names) or (
+            self.location(origin_file) if origin_file and self._inside(origin_file) else self.fallback
+        )
+
+    def place(self, resource: Mapping[str, Any], field: str, value: Any = None) -> Location:
+        """Where a field of a rendered resource is written, the patches of the overlay first.
+
+        field: its last key, at any depth. value: the scalar that it has, as rendered; None takes any. Where it is
+        written twice in one file, the file; where it cannot be found, the resource's definition.
+        """
+        kind, name, origin_file = _identity(resource, self._origin_file)
+        names = self._names(kind, name, origin_file)
+        for file in self.files:
+            places = [
+                node
+                for document in documents(file)
+                if text(get(document, "kind")) == kind and text(get(document, "metadata", "name")) in names
+                for node in _fields(document, field, value)
+            ]
+            if places:
+                return self.location(file, places[0] if len(places) == 1 else None)
+        return self.definition(resource)
+
+    def renamed(self, name: str) -> str:
+        """The name that the kustomization's own prefix and suffix make of one."""
+        file = kustomization_file(self._folder)
+        node = next(iter(source_nodes(file)), None) if file else None
+        return text(get(node, "namePrefix")) + name + text(get(node, "nameSuffix"))
+
+    def _origin_file(self, origin: str) -> Path | None:
+        return Path(os.path.normpath(self._folder / origin)) if origin else None
+
+    def _names(self, kind: str, name: str, file: Path | None) -> set[str]:
+        """The rendered name and, where the origin file leaves no doubt, the one before a prefix changed it."""
+        return {name, *self._names_in(file, kind)} if file else {name}
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -97,22 +148,21 @@ class Sources:
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self._root)
 
-    def _names_in(self, file: Path) -> set[str]:
-        """Names of the ExternalSecrets in the origin file: a prefix may have changed the rendered one."""
-        found = [document for document in source_nodes(file) if text(get(document, "kind")) == "ExternalSecret"]
+    def _names_in(self, file: Path, kind: str) -> set[str]:
+        found = [document for document in source_nodes(file) if text(get(document, "kind")) == kind]
         return {text(get(document, "metadata", "name")) for document in found} if len(found) == 1 else set()
 
-    def _definition(self, file: Path | None, names: set[str]) -> Location | None:
+    def _definition(self, file: Path | None, kind: str, names: set[str]) -> Location | None:
         for document in source_nodes(file) if file and self._inside(file) else ():
             name = get(document, "metadata", "name")
-            if text(get(document, "kind")) == "ExternalSecret" and text(name) in names and name is not None:
-                return self._location(file, name) if file else None
+            if text(get(document, "kind")) == kind and text(name) in names and name is not None:
+                return self.location(file, name) if file else None
         return None
 
     def _entries(self, file: Path, names: set[str], secret_key: str, path: str) -> list[yaml.Node]:
         """The key nodes of entries with this path in ExternalSecrets (whole ones or patches) of these names."""
         found = []
-        for document in _documents(file):
+        for document in documents(file):
             if text(get(document, "kind")) != "ExternalSecret" or text(get(document, "metadata", "name")) not in names:
                 continue
             for entry in items(get(document, "spec", "data")) + items(get(document, "spec", "dataFrom")):
@@ -121,7 +171,8 @@ class Sources:
                     found.append(key)
         return found
 
-    def _location(self, file: Path, node: yaml.Node | None = None) -> Location:
+    def location(self, file: Path, node: yaml.Node | None = None) -> Location:
+        """A file, and the line of a node of it, as a finding names them."""
         try:
             shown = file.resolve().relative_to(self._root).as_posix()
         except ValueError:
@@ -129,7 +180,7 @@ class Sources:
         return Location(shown, line_of(node) if node is not None else None)
 
 
-def _documents(file: Path) -> Iterator[yaml.Node]:
+def documents(file: Path) -> Iterator[yaml.Node]:
     """The documents of a source file, and those of the patches that a kustomization holds as texts."""
     for document in source_nodes(file):
         yield document
@@ -139,6 +190,40 @@ def _documents(file: Path) -> Iterator[yaml.Node]:
             if isinstance(node, yaml.ScalarNode) and node.style == "|":
                 # A literal block begins on the line after its mark; any other style moves lines.
                 yield from compose_documents("\n" * line_of(node) + node.value)
+
+
+def _identity(resource: Mapping[str, Any], origin_file: Callable[[str], Path | None]) -> tuple[str, str, Path | None]:
+    metadata = resource.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    annotations = metadata.get("annotations")
+    origin = annotations.get(ORIGIN) if isinstance(annotations, Mapping) else None
+    return (
+        str(resource.get("kind", "")),
+        str(metadata.get("name", "")),
+        origin_file(origin) if isinstance(origin, str) else None,
+    )
+
+
+def _fields(document: yaml.Node, field: str, value: Any) -> Iterator[yaml.Node]:
+    """The scalars of this value under this key, at any depth; the keys themselves where any value will do."""
+    seen: set[int] = set()
+    pending = [document]
+    while pending:
+        node = pending.pop()
+        if id(node) in seen:  # aliases
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            pending.extend(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            for key, below in node.value:
+                pending.append(below)
+                if text(key) != field:
+                    continue
+                if value is None:
+                    yield key
+                elif isinstance(below, yaml.ScalarNode) and reads_as(below, value):
+                    yield below
 
 
 def _is_patch_like(document: yaml.Node) -> bool:
@@ -153,3 +238,20 @@ def files_below(root: Path, names: Sequence[str]) -> Iterator[Path]:
         folders[:] = [] if depth >= 3 else sorted(folder for folder in folders if not folder.startswith("."))
         if any(name in files for name in names):
             yield Path(current)
+
+
+_MOST_FILES = 20_000
+
+
+def tenant_files(folder: Path) -> Iterator[Path]:
+    """The files of a tenant, sorted, but for those of Helm charts and in hidden folders. No links followed."""
+    count = 0
+    for current, folders, files in os.walk(folder):
+        folders[:] = [] if "Chart.yaml" in files else sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files) if "Chart.yaml" not in files else ():
+            path = Path(current, name)
+            count += 1
+            if count > _MOST_FILES:
+                return
+            if not path.is_symlink() and path.is_file():
+                yield path

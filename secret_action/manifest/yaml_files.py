@@ -7,9 +7,12 @@ what would end the process or keep it busy is refused before a tree is made of i
 
 from __future__ import annotations
 
-import functools
+import os
 import re
-from collections.abc import Iterator
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,15 @@ except ImportError:  # PyYAML without its C part: slower, the same result
     from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
 
 
+MAX_PARTS = 150_000
+"""The most that is parsed of one text: some 50 MiB of nodes."""
+
 _MAX_BYTES = 1024 * 1024
 _MAX_DEPTH = 100
+# What no deep text is without: each block in a block begins in a later column, of which its line has only these
+# before it, or it is a list in a mapping (so two to a column); each flow in a flow has its bracket.
+_INDENTED = re.compile(rf"[ \t?:-]{{{_MAX_DEPTH // 2 - 10}}}")
+_BRACKETS = 20
 
 
 class _Loader(_SafeLoader):
@@ -66,11 +76,40 @@ def compose_documents(text: str) -> list[yaml.Node]:
         return []
 
 
-@functools.lru_cache(maxsize=4096)
+class _Cache:
+    """Source files that were composed, the latest of them: as many as hold MAX_PARTS altogether."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: OrderedDict[tuple[object, ...], tuple[int, tuple[yaml.Node, ...]]] = OrderedDict()
+        self._parts = 0
+
+    def nodes(self, path: Path) -> tuple[yaml.Node, ...]:
+        """Those of a file. Raises OSError, ValueError or yaml.YAMLError."""
+        status = os.stat(path)
+        key = (str(path), status.st_mtime_ns, status.st_size)
+        with self._lock:
+            if key in self._files:
+                self._files.move_to_end(key)
+                return self._files[key][1]
+        text = _read(path)
+        nodes, parts = tuple(_compose(text)), parts_of(text)
+        with self._lock:
+            if key not in self._files:
+                self._files[key] = parts, nodes
+                self._parts += parts
+            while self._parts > MAX_PARTS:
+                self._parts -= self._files.popitem(last=False)[1][0]
+        return nodes
+
+
+_cache = _Cache()
+
+
 def source_nodes(path: Path) -> tuple[yaml.Node, ...]:
     """The documents of a source file as nodes; nothing where it cannot be read as text or YAML, or is over 1 MiB."""
     try:
-        return tuple(_compose(_read(path)))
+        return _cache.nodes(path)
     except (OSError, ValueError, yaml.YAMLError):
         return ()
 
@@ -86,9 +125,44 @@ def why_unreadable(path: Path) -> str:
     return ""
 
 
+def parts_of(text: str) -> int:
+    """At least as many as the text has nodes; counted, not parsed, since that takes no time."""
+    return 2 + sum(map(text.count, "\n\r,:-?[{"))
+
+
+def expanded_parts(nodes: Iterable[yaml.Node]) -> int:
+    """How many nodes these would be if each alias were a copy: a few lines of aliases can stand for billions."""
+    counted: dict[int, int] = {}
+
+    def count(node: yaml.Node) -> int:
+        if id(node) not in counted:
+            counted[id(node)] = 1  # also for one that holds itself
+            below = node.value if isinstance(node, yaml.CollectionNode) else ()
+            parts = (part for each in below for part in (each if isinstance(each, tuple) else (each,)))
+            counted[id(node)] = 1 + sum(map(count, parts))
+        return counted[id(node)]
+
+    return sum(map(count, nodes))
+
+
+def leads_outside(root: Path, path: Path) -> bool:
+    """Whether a path is, or lies behind, a link that leads out of the folder `root`."""
+    # Not `Path.resolve`, which raises for links in a circle.
+    top, real = os.path.realpath(root), os.path.realpath(path)
+    return real != top and not real.startswith(os.path.join(top, ""))
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a file, `limit` bytes at most. Raises OSError, also where it is a device or a pipe."""
+    # Not blocking: a pipe is opened at once, even if nobody writes into it.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("no regular file")
+        return file.read(limit)
+
+
 def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
+    content = read_regular(path, _MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise ValueError("larger than 1 MiB")
     return content.decode("utf-8")
@@ -102,13 +176,17 @@ def _compose(text: str) -> list[yaml.Node]:
 
 def _refuse_traps(text: str, aliases: bool) -> None:
     """Composing calls itself for each level, in C without a limit: a deep nesting would end the process."""
+    flat = text.count("[") + text.count("{") <= _BRACKETS and not _INDENTED.search(text)
+    if flat and parts_of(text) <= MAX_PARTS and (aliases or "*" not in text):
+        return  # most texts: neither deep nor large, which shows without parsing them twice
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if number > MAX_PARTS:
+            raise _refusal(f"it holds more than {MAX_PARTS:,} values", event)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MAX_DEPTH:
-                problem = f"it is nested deeper than {_MAX_DEPTH} levels"
-                raise _refusal(problem, event)
+                raise _refusal(f"it is nested deeper than {_MAX_DEPTH} levels", event)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         elif isinstance(event, yaml.AliasEvent) and not aliases:
@@ -159,6 +237,37 @@ def scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
             pending.extend(reversed(current.value))
         elif isinstance(current, yaml.MappingNode):
             pending.extend(part for pair in reversed(current.value) for part in reversed(pair))
+
+
+def pairs_below(node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """All pairs of key and value below a node. Aliased parts come once."""
+    seen: set[int] = set()
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, yaml.SequenceNode):
+            pending.extend(reversed(current.value))
+        elif isinstance(current, yaml.MappingNode):
+            yield from current.value
+            pending.extend(value for _, value in reversed(current.value))
+
+
+def reads_as(node: yaml.ScalarNode, value: Any) -> bool:
+    """True where kustomize makes this value of the scalar: of `007` the number 7, of `1.10` 1.1, of `1e3` 1000."""
+    if isinstance(value, str) or node.style:
+        return bool(node.value == value)
+    if isinstance(value, bool):
+        return str(node.value).lower() == str(value).lower()
+    for convert in (float, lambda digits: int(digits, 8), lambda digits: int(digits, 0)):
+        try:
+            if convert(node.value) == value:
+                return True
+        except (ValueError, OverflowError):
+            continue
+    return False
 
 
 def where_it_fails(error: yaml.YAMLError) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from secret_action.model import Annotation, Location, RunReport, Severity, WriteState
 from secret_action.report import facts
+from secret_action.report.links import rule_link
 from secret_action.report.words import count, quoted, some
 
 LEVEL_LIMIT = 10
@@ -36,7 +37,8 @@ def _all(report: RunReport, workspace: str) -> Iterator[Annotation]:
         yield _annotation(Severity.ERROR, subject, told, None, report, workspace)
     for finding in report.findings:
         told = [finding.message, finding.remedy]
-        yield _annotation(finding.severity, finding.rule, told, finding.where, report, workspace)
+        link = rule_link(finding.rule)
+        yield _annotation(finding.severity, finding.rule, told, finding.where, report, workspace, link)
     for warning in facts.warnings(report):
         yield _annotation(Severity.WARNING, subject, [warning], None, report, workspace)
     for notice in facts.notices(report):
@@ -44,20 +46,28 @@ def _all(report: RunReport, workspace: str) -> Iterator[Annotation]:
 
 
 def _annotation(
-    level: Severity, title: str, told: list[str], where: Location | None, report: RunReport, workspace: str
+    level: Severity,
+    title: str,
+    told: list[str],
+    where: Location | None,
+    report: RunReport,
+    workspace: str,
+    link: str = "",
 ) -> Annotation:
     if where is None:
-        return Annotation(level, _message(told), title)
+        return Annotation(level, _message(told, link), title)
     tenants = report.tenants
     if tenants is None or not tenants.in_workspace:
-        return Annotation(level, _message([*told, f"In {where}."]), title)
+        return Annotation(level, _message([*told, f"In {where}."], link), title)
     file = os.path.relpath(os.path.join(tenants.root, where.file), workspace) if workspace else where.file
-    return Annotation(level, _message(told), title, file, where.line)
+    return Annotation(level, _message(told, link), title, file, where.line)
 
 
-def _message(told: list[str]) -> str:
-    text = "\n".join(filter(None, told))
-    return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"
+def _message(told: list[str], link: str) -> str:
+    """The link is the last line, and is there however long the rest is."""
+    text, last = "\n".join(filter(None, told)), f"\n{link}" if link else ""
+    most = MESSAGE_LIMIT - len(last)
+    return (text if len(text) <= most else text[: most - 1] + "…") + last
 
 
 def _within_limit(level: Severity, found: list[Annotation]) -> list[Annotation]:

@@ -10,9 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from secret_action import __version__
-from secret_action.model import Finding, Location, Parameter, Problem, Reference, RefreshResult, RunReport
+from secret_action.model import (
+    Edit,
+    Finding,
+    Location,
+    Parameter,
+    Problem,
+    Reference,
+    RefreshResult,
+    RunReport,
+    Silenced,
+)
 from secret_action.report import facts
 from secret_action.report.headline import headline
+from secret_action.report.links import rule_link
 from secret_action.report.outputs import outputs
 from secret_action.report.rows import Row, rows
 
@@ -40,6 +51,7 @@ def document(report: RunReport) -> Json:
         "parameters": [_parameter(row.parameter, row) for row in rows(report) if row.parameter],
         "external_secrets": [_external_secret(result) for result in report.refreshes],
         "findings": [_finding(finding) for finding in facts.findings_in_order(report)],
+        "silenced": [_silenced(silenced) for silenced in report.silenced],
         "problems": [_problem(problem) for problem in report.problems],
         "warnings": list(facts.warnings(report)),
         "notices": list(report.notices),
@@ -119,9 +131,21 @@ def _finding(finding: Finding) -> Json:
         "severity": finding.severity.value,
         "message": finding.message,
         "remedy": finding.remedy,
+        "service": finding.service,
         "overlay": finding.overlay,
         **_location(finding.where),
+        "about": list(finding.about),
+        "edits": [_edit(edit) for edit in finding.edits],
+        "help": rule_link(finding.rule),
     }
+
+
+def _edit(edit: Edit) -> Json:
+    return {"file": edit.file, "line": edit.line, "remove": list(edit.remove), "add": list(edit.add)}
+
+
+def _silenced(silenced: Silenced) -> Json:
+    return {"finding": _finding(silenced.finding), "reason": silenced.reason, **_location(silenced.where)}
 
 
 def _problem(problem: Problem) -> Json:

@@ -10,6 +10,7 @@ from secret_action.model import (
     Action,
     Finding,
     Location,
+    Problem,
     RefreshResult,
     RefreshState,
     RunReport,
@@ -41,8 +42,25 @@ def is_preview(report: RunReport) -> bool:
 
 def subject(report: RunReport) -> str:
     """`my-service in prod`, as far as both are known."""
-    service = report.service or ("every tenant" if report.mode == "validate" else "the service")
+    service = report.service or (_tenants(report) if report.mode == "validate" else "the service")
     return f"{service} in {report.environment}" if report.environment else service
+
+
+_FEW_TENANTS = 3
+
+
+def _tenants(report: RunReport) -> str:
+    names = services(report)
+    if not names:
+        return "every tenant"
+    return listed(names) if len(names) <= _FEW_TENANTS else count(len(names), "tenant")
+
+
+def services(report: RunReport) -> tuple[str, ...]:
+    """The tenants that anything was read or found of, in their order."""
+    found = [*report.findings, *(silenced.finding for silenced in report.silenced)]
+    names = [*(manifest.service for manifest in report.manifests), *(finding.service for finding in found)]
+    return tuple(sorted(filter(None, dict.fromkeys(names))))
 
 
 def written(report: RunReport, action: Action) -> int:
@@ -112,12 +130,20 @@ def kept(report: RunReport) -> tuple[str, ...]:
     return (f"{count(len(keys), 'parameter')} given no value, and left as before: {some(keys)}.",)
 
 
+_COUNTS_FINDINGS = "Mend what is listed under findings."
+
+
+def problems(report: RunReport) -> tuple[Problem, ...]:
+    """What ended the run; in `validate` without the one that only counts the findings, which are told one by one."""
+    if report.mode != "validate":
+        return report.problems
+    return tuple(problem for problem in report.problems if problem.remedy != _COUNTS_FINDINGS)
+
+
 def failures(report: RunReport) -> tuple[Failure, ...]:
     """All that failed: what ended the run, then each ExternalSecret. Those that failed alike are one failure."""
-    problems = [
-        Failure(problem.what, problem.causes, problem.remedy, where=problem.where) for problem in report.problems
-    ]
-    return tuple(dict.fromkeys([*problems, *_refresh_failures(report)]))
+    ended = [Failure(problem.what, problem.causes, problem.remedy, where=problem.where) for problem in problems(report)]
+    return tuple(dict.fromkeys([*ended, *_refresh_failures(report)]))
 
 
 def _refresh_failures(report: RunReport) -> Iterator[Failure]:
@@ -157,11 +183,13 @@ def store_counts(report: RunReport) -> str:
         counts = {
             "to create": planned(report, Action.CREATE),
             "to update": planned(report, Action.UPDATE),
+            "to delete": planned(report, Action.PRUNE),
         }
     else:
         counts = {
             "created": written(report, Action.CREATE),
             "updated": written(report, Action.UPDATE),
+            "deleted": len(writes_in(report, WriteState.DELETED)),
         }
     counts["unchanged"] = planned(report, Action.UNCHANGED)
     counts["kept"] = planned(report, Action.KEEP)
@@ -174,10 +202,8 @@ def store_counts(report: RunReport) -> str:
 
 
 def overlays(report: RunReport) -> str:
-    """`4 overlays`, or `4 overlays of 2 tenants`."""
-    tenants = {manifest.service for manifest in report.manifests}
-    told = count(len(report.manifests), "overlay")
-    return f"{told} of {count(len(tenants), 'tenant')}" if len(tenants) > 1 else told
+    """`4 overlays`."""
+    return count(len(report.manifests), "overlay")
 
 
 def severities(report: RunReport) -> str:

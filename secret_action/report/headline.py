@@ -82,13 +82,18 @@ def _planned(report: RunReport) -> str:
 
 
 def _valid(report: RunReport) -> str:
-    told = facts.severities(report)
-    return f"The manifests of {facts.subject(report)} are valid: {facts.overlays(report)}, {told or 'no findings'}."
+    told = [facts.overlays(report), facts.severities(report) or "no findings"]
+    if report.silenced:
+        told.append(f"{len(report.silenced):,} silenced")
+    return f"The manifests of {facts.subject(report)} are valid: {', '.join(told)}."
 
 
 def _failed(report: RunReport) -> str:
-    if facts.writes_in(report, WriteState.FAILED, WriteState.UNDONE, WriteState.LEFT):
+    failed = {write.action for write in facts.writes_in(report, WriteState.FAILED, WriteState.UNDONE, WriteState.LEFT)}
+    if failed - {Action.PRUNE}:
         return _write_failed(report)
+    if failed and not facts.not_refreshed(report):
+        return f"{_done(report)} But what is left over was not all deleted: {_reason(report)}"
     if report.exit_code == 1 and facts.refreshes_cluster(report) and _stored(report):
         return _cluster_failed(report)
     if report.writes:
@@ -175,6 +180,8 @@ def _cluster_failed(report: RunReport) -> str:
 def _cancelled(report: RunReport) -> str:
     subject = facts.subject(report)
     left = len(facts.writes_in(report, WriteState.LEFT))
+    if report.mode == "validate":
+        return f"Cancelled: the manifests of {subject} were not judged to the end."
     if left:
         return f"Cancelled: {count(left, 'parameter')} of {subject} could not be put back and {_needs(left)} you."
     if facts.writes_in(report, WriteState.UNDONE):

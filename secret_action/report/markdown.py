@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Sequence
 
@@ -62,6 +63,23 @@ def block(value: object, language: str = "text") -> Markdown:
     body = "\n".join(visible(line) for line in lines)
     fence = _fence(body, shortest=3)
     return Markdown(f"{fence}{language}\n{body}\n{fence}")
+
+
+def diff(patch: str) -> Markdown:
+    """A patch as a code block; `diff.unified` has made its lines visible."""
+    fence = _fence(patch, shortest=3)
+    return Markdown(f"{fence}diff\n{patch}{fence}")
+
+
+def link(value: object, address: str) -> Markdown:
+    """A name that leads to an address of ours, which needs no escape."""
+    shown = code(value)
+    return Markdown(f"[{shown}]({address})") if shown else shown
+
+
+def html_code(value: object) -> Markdown:
+    """A name inside HTML of our own, such as a <summary>, where Markdown is not read."""
+    return Markdown(f"<code>{html.escape(visible(shorten(str(value), NAME_LIMIT)))}</code>")
 
 
 def prose(value: object) -> Markdown:

@@ -10,6 +10,7 @@ def outputs(report: RunReport, report_path: str = "") -> dict[str, str]:
     """All outputs. `report_path`: the JSON report's path relative to `runner.temp`; empty where none was written."""
     left = facts.writes_in(report, WriteState.LEFT)
     created, updated = (facts.written(report, action) for action in (Action.CREATE, Action.UPDATE))
+    pruned = len(facts.writes_in(report, WriteState.DELETED))
     refreshed = sum(
         1
         for result in report.refreshes
@@ -24,12 +25,12 @@ def outputs(report: RunReport, report_path: str = "") -> dict[str, str]:
     return {
         "result": "failure" if report.exit_code else "success",
         # A write that could not be undone stands, so SSM is not as it was.
-        "changed": "true" if created or updated or left else "false",
+        "changed": "true" if created or updated or pruned or left else "false",
         "created": str(created),
         "updated": str(updated),
         "unchanged": str(facts.planned(report, Action.UNCHANGED)),
         "kept": str(facts.planned(report, Action.KEEP)),
-        "pruned": "0",
+        "pruned": str(pruned),
         "refreshed": str(refreshed),
         "restarted": "0",
         "failed": str(failed),

@@ -49,14 +49,14 @@ class Row:
         """Something about this secret failed or is missing."""
         return (
             (self.entry is not None and self.entry.action is Action.MISSING)
-            or (self.write is not None and self.write.state is not WriteState.WRITTEN)
+            or (self.write is not None and self.write.state not in (WriteState.WRITTEN, WriteState.DELETED))
             or any(delivery.result is not None and not delivery.result.ok for delivery in self.deliveries)
         )
 
     @property
     def quiet(self) -> bool:
         """Nothing happened to it that a reader would look for."""
-        changing = self.entry is not None and self.entry.action in (Action.CREATE, Action.UPDATE)
+        changing = self.entry is not None and self.entry.action in (Action.CREATE, Action.UPDATE, Action.PRUNE)
         return not changing and not self.trouble
 
 

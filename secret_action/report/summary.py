@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from secret_action.model import RunReport
 from secret_action.report import markdown
+from secret_action.report.links import rule_link
 from secret_action.report.markdown import Markdown
-from secret_action.report.tables import Cell, Name, Table
+from secret_action.report.tables import Cell, Name, RuleName, Table
 from secret_action.report.view import View
 
 if TYPE_CHECKING:
@@ -25,9 +26,15 @@ SIZE_LIMIT = 1_000_000
 _LIST_LIMITS = (1_000, 300, 100, 30, 5)
 """Items that each list shows at most: the first of these with which the whole fits."""
 
-_WHEN_DONE = ("head", "secrets", "overlays", "findings", "writes", "failures", "notes", "foot")
-_WHEN_FAILED = ("head", "failures", "writes", "findings", "overlays", "secrets", "notes", "foot")
-_LEFT_OUT_FIRST = ("secrets", "overlays", "notes", "findings", "writes", "failures")
+_WHEN_DONE = (
+    *("head", "secrets", "overlays", "findings", "patches", "silenced"),
+    *("writes", "failures", "notes", "foot"),
+)
+_WHEN_FAILED = (
+    *("head", "failures", "writes", "findings", "patches", "silenced"),
+    *("overlays", "secrets", "notes", "foot"),
+)
+_LEFT_OUT_FIRST = ("secrets", "overlays", "notes", "patches", "silenced", "findings", "writes", "failures")
 
 
 def render_summary(report: RunReport, limit: int = SIZE_LIMIT) -> str:
@@ -74,6 +81,8 @@ def _template() -> Template:
     environment.filters |= {
         "code": markdown.code,
         "block": markdown.block,
+        "diff": markdown.diff,
+        "html_code": markdown.html_code,
         "prose": markdown.prose,
         "strong": markdown.strong,
         "table": _table,
@@ -95,4 +104,6 @@ def _cell(cell: Cell) -> Markdown:
 
 
 def _word(word: str) -> Markdown:
+    if isinstance(word, RuleName):
+        return markdown.link(word, rule_link(word))
     return markdown.code(word) if isinstance(word, Name) else markdown.text(word)

@@ -15,10 +15,10 @@ from secret_action.model import (
     RefreshState,
     RunReport,
     Severity,
+    Silenced,
     WriteResult,
     WriteState,
 )
-from secret_action.naming import canonical_environment
 from secret_action.report import facts
 from secret_action.report.rows import Delivery, Row
 from secret_action.report.words import duration
@@ -28,6 +28,12 @@ CROSS = "❌"
 
 class Name(str):
     """A name from outside, shown as code where that can be."""
+
+    __slots__ = ()
+
+
+class RuleName(Name):
+    """A rule, shown as a link to its page where that can be."""
 
     __slots__ = ()
 
@@ -80,8 +86,8 @@ def secrets(report: RunReport, rows: Iterable[Row], folder: str) -> Table:
     return build([source, ("SSM parameter", path), ("State", _state), note, *cluster], rows)
 
 
-def overlays(report: RunReport) -> Table:
-    """One row per overlay that was judged."""
+def overlays(report: RunReport, tenant: bool) -> Table:
+    """One row per overlay that was judged. `tenant`: say which tenant each is of."""
 
     def found(manifest: Manifest, severity: Severity) -> Cell:
         number = sum(
@@ -91,7 +97,7 @@ def overlays(report: RunReport) -> Table:
 
     return build(
         [
-            ("Tenant", lambda manifest: _name(manifest.service)),
+            ("Tenant", lambda manifest: _name(manifest.service if tenant else "")),
             ("Environment", lambda manifest: _name(manifest.environment)),
             ("Overlay", lambda manifest: _name(manifest.overlay)),
             ("Parameters", lambda manifest: _one(f"{len(manifest.parameters):,}")),
@@ -108,16 +114,41 @@ def symbol(severity: Severity) -> str:
     return {Severity.ERROR: CROSS, Severity.WARNING: "⚠️", Severity.NOTICE: "ℹ️"}[severity]
 
 
-def findings(found: Iterable[Finding], mark: Callable[[Severity], str] = symbol) -> Table:
-    """One row per finding, with what to do about it under what is wrong. `mark`: how a severity is shown."""
+def findings(found: Iterable[Finding], tenant: bool, mark: Callable[[Severity], str] = symbol) -> Table:
+    """One row per finding, with what to do about it under what is wrong.
+
+    tenant: say which tenant each is of. mark: how a severity is shown.
+    """
     return build(
         [
             ("", lambda finding: _one(mark(finding.severity))),
-            ("Rule", lambda finding: _name(finding.rule)),
             ("Place", lambda finding: _name(str(finding.where))),
+            ("Rule", lambda finding: _one(RuleName(finding.rule))),
+            ("Tenant", lambda finding: _name(finding.service if tenant else "")),
             ("What is wrong, and what to do", lambda finding: _lines(finding.message, finding.remedy)),
         ],
         found,
+    )
+
+
+def silenced(found: Iterable[Silenced], tenant: bool) -> Table:
+    """One row per finding that a tenant chose to live with. `tenant`: as in `findings`."""
+    return build(
+        [
+            ("Place", lambda one: _name(str(one.finding.where))),
+            ("Rule", lambda one: _one(RuleName(one.finding.rule))),
+            ("Tenant", lambda one: _name(one.finding.service if tenant else "")),
+            ("What is silenced, and why", _silence),
+        ],
+        found,
+    )
+
+
+def _silence(silenced: Silenced) -> Cell:
+    return (
+        (silenced.finding.message,),
+        (f"Reason: {silenced.reason}",),
+        ("Silenced in", Name(str(silenced.where))),
     )
 
 
@@ -147,13 +178,10 @@ def _lines(*lines: str) -> Cell:
 
 
 def _concerns(finding: Finding, manifest: Manifest, report: RunReport) -> bool:
-    """Findings of a base, which name no overlay, count for each overlay of their tenant."""
+    """Findings that name no overlay, as those of a base, count for each overlay of their tenant."""
     if len(report.manifests) == 1:
         return True
-    tenant, overlays, _ = manifest.overlay.partition("/overlays/")
-    if overlays and not finding.where.file.startswith(f"{tenant}/"):
-        return False
-    return canonical_environment(finding.overlay) in ("", manifest.environment)
+    return finding.service in ("", manifest.service) and finding.overlay in ("", manifest.overlay)
 
 
 _ACTIONS = {
@@ -165,6 +193,7 @@ _ACTIONS = {
     Action.SKIP: "optional, no value given",
     Action.FOREIGN: "not ours",
     Action.UNCHECKED: "not ours, not checked",
+    Action.PRUNE: "delete",
 }
 
 
@@ -188,25 +217,30 @@ def _state(row: Row) -> Cell:
     if entry is None:
         return ()
     version = f"v{entry.stored.version}" if entry.stored else ""
-    kept = {Action.KEEP: "kept", Action.CREATE: "not created", Action.UPDATE: "not updated"}
+    kept = {Action.KEEP: "kept", Action.CREATE: "not created", Action.UPDATE: "not updated", Action.PRUNE: "left over"}
     return _one(", ".join(filter(None, (kept.get(entry.action, _ACTIONS[entry.action]), version))))
 
 
+_DONE = {Action.CREATE: "created", Action.PRUNE: "deleted"}
+
+
 def _write_state(write: WriteResult, before: int | None = None) -> str:
-    creates = write.action is Action.CREATE
+    done = _DONE.get(write.action, "updated")
     now = f"v{write.version}" if write.version else ""
     match write.state:
         case WriteState.WRITTEN:
             since = f"v{before} → {now}" if before and now else now
-            return ", ".join(filter(None, ("created" if creates else "updated", since)))
+            return ", ".join(filter(None, (done, since)))
         case WriteState.FAILED:
-            return f"{CROSS} not {'created' if creates else 'updated'}"
+            return f"{CROSS} not {done}"
         case WriteState.UNDONE:
-            return "created, then removed again" if creates else "updated, then put back"
+            return f"{done}, then {'removed again' if write.action is Action.CREATE else 'put back'}"
         case WriteState.LEFT:
-            return f"{CROSS} {'created' if creates else 'updated'}, and could not be undone"
+            return f"{CROSS} {done}, and could not be undone"
         case WriteState.NOT_STARTED:
             return "not started"
+        case WriteState.DELETED:
+            return "deleted"
 
 
 def _external_secret(row: Row) -> Cell:

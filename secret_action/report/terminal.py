@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from secret_action.model import RunReport, Severity, WriteState
 from secret_action.report import facts, tables
-from secret_action.report.tables import Cell, Table
-from secret_action.report.view import View
-from secret_action.report.words import some, visible
+from secret_action.report.diff import Patch
+from secret_action.report.layout import lay_out, lay_out_places
+from secret_action.report.links import RULES_PAGE
+from secret_action.report.tables import Table
+from secret_action.report.view import Fold, Item, View
+from secret_action.report.words import count, some, visible
 
 _RESET, _BOLD, _DIM = "\033[0m", "\033[1m", "\033[2m"
 _COLOURS = {Severity.ERROR: "\033[31m", Severity.WARNING: "\033[33m", Severity.NOTICE: "\033[36m"}
-_GAP = "  "
+_DIFF_COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
 _MOST_ROWS = 1_000
-_CHUNK = re.compile(r"\s*[^\s/]*/?")
-"""Where a line may break: at spaces and after a slash. A name that is broken elsewhere cannot be copied."""
 
 
 def render_terminal(report: RunReport, colour: bool = False, width: int = 100) -> str:
@@ -33,8 +32,9 @@ class _Terminal:
     def sections(self, report: RunReport) -> Iterator[str]:
         view = View(report, _MOST_ROWS)
         yield from self._secrets(view)
-        if report.findings:
-            yield self._table(tables.findings(facts.findings_in_order(report), mark=str))
+        yield from self._findings(view)
+        yield from self._patches(view)
+        yield from self._silenced(view)
         left = facts.writes_in(report, WriteState.LEFT)
         if left:
             yield self._table(tables.writes(left))
@@ -57,6 +57,38 @@ class _Terminal:
             yield self._table(view.secrets_table(listed))
         if fold.counted:
             yield f"Not listed: {view.tally(fold.counted)}."
+
+    def _findings(self, view: View) -> Iterator[str]:
+        fold = view.findings
+        findings = (*fold.shown, *fold.folded)
+        if not findings:
+            return
+        table = tables.findings(findings, view.several_tenants, mark=str)
+        yield self._places(table, [finding.severity for finding in findings])
+        yield from self._not_listed(fold)
+        yield self._painted(_DIM, f"Each rule is explained at {RULES_PAGE}")
+
+    def _patches(self, view: View) -> Iterator[str]:
+        fold = view.patches
+        if not fold.shown:
+            return
+        yield self._painted(_BOLD, "What mends them, as one patch for each file (git apply --unidiff-zero):")
+        yield from map(self._diff, fold.shown)
+        yield from self._not_listed(fold)
+        if view.patches_left:
+            left = count(view.patches_left, "more finding")
+            yield f"{left} would change the same lines: apply these patches first, and check again."
+
+    def _silenced(self, view: View) -> Iterator[str]:
+        fold = view.silenced
+        if fold.shown:
+            yield self._painted(_BOLD, "Silenced:")
+            yield self._places(tables.silenced((*fold.shown, *fold.folded), view.several_tenants))
+            yield from self._not_listed(fold)
+
+    def _not_listed(self, fold: Fold[Item]) -> Iterator[str]:
+        if fold.counted:
+            yield f"Not listed: {len(fold.counted):,} more."
 
     def _failure(self, failure: facts.Failure) -> str:
         told = [self._paragraph(Severity.ERROR, failure.what)]
@@ -82,53 +114,23 @@ class _Terminal:
         return f"{colour}{text}{_RESET}" if self._colour else text
 
     def _table(self, table: Table) -> str:
-        cells = [[_plain(cell) for cell in row] for row in table.rows]
-        widths = _widths(table.titles, cells, self._width)
-        head = self._painted(_DIM, _line([title.upper() for title in table.titles], widths))
-        return "\n".join([head, *(line for row in cells for line in _wrapped(row, widths))])
+        head, rows = lay_out(table, self._width)
+        return "\n".join([self._painted(_DIM, head), *(line for row in rows for line in row)])
 
+    def _places(self, table: Table, marks: Sequence[Severity] = ()) -> str:
+        """A table of places. marks: the severity that each row begins with, to be coloured."""
+        head, rows = lay_out_places(table, self._width)
+        for row, mark in zip(rows, marks, strict=False):
+            row[0] = self._painted(_COLOURS[mark], mark) + row[0].removeprefix(mark)
+        told = [line for row in rows for line in row]
+        return "\n".join([self._painted(_DIM, head), *told] if head else told)
 
-def _widths(titles: Sequence[str], rows: Sequence[Sequence[list[str]]], most: int) -> list[int]:
-    """The width of each column: what it needs; the widest give way until the table fits or nothing can break."""
-    columns = [[titles[i], *(line for row in rows for line in row[i])] for i in range(len(titles))]
-    widths = [max(_columns(text) for text in column) for column in columns]
-    least = [max(_columns(chunk.strip()) for text in column for chunk in _CHUNK.findall(text)) for column in columns]
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > most:
-        spare = [i for i, width in enumerate(widths) if width > least[i]]
-        if not spare:
-            break
-        widths[max(spare, key=widths.__getitem__)] -= 1
-    return widths
+    def _diff(self, patch: Patch) -> str:
+        return "\n".join(self._diff_line(line) for line in patch.diff.splitlines())
 
-
-def _plain(cell: Cell) -> list[str]:
-    return [visible(" ".join(filter(None, line))) for line in cell]
-
-
-def _wrapped(row: Sequence[list[str]], widths: Sequence[int]) -> Iterator[str]:
-    columns = [
-        [part for line in lines for part in _broken(line, width)] for lines, width in zip(row, widths, strict=True)
-    ]
-    for i in range(max(len(column) for column in columns)):
-        yield _line([column[i] if i < len(column) else "" for column in columns], widths)
-
-
-def _broken(text: str, width: int) -> list[str]:
-    lines = [""]
-    for chunk in _CHUNK.findall(text):
-        if lines[-1] and _columns(lines[-1] + chunk) > width:
-            lines.append(chunk.lstrip())
-        else:
-            lines[-1] += chunk
-    return lines
-
-
-def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (text + " " * (width - _columns(text)) for text, width in zip(texts, widths, strict=True))
-    return _GAP.join(padded).rstrip()
-
-
-def _columns(text: str) -> int:
-    """How many columns of the screen a text takes; emoji and East Asian letters take two, their selectors none."""
-    wide = sum(1 for character in text if unicodedata.east_asian_width(character) in "WF")
-    return len(text) + wide - sum(1 for character in text if unicodedata.combining(character) or character == "\ufe0f")
+    def _diff_line(self, line: str) -> str:
+        if line.startswith(("---", "+++")):
+            return self._painted(_BOLD, line)
+        colour = _DIFF_COLOURS.get(line[0])
+        shown = visible(line.expandtabs(4))
+        return self._painted(colour, shown) if colour else shown

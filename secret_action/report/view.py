@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from secret_action import __version__
-from secret_action.model import Action, Finding, RunReport, WriteResult, WriteState
+from secret_action.model import Action, Finding, RunReport, Silenced, WriteResult, WriteState
 from secret_action.report import facts, tables
+from secret_action.report.diff import patches
 from secret_action.report.headline import headline
 from secret_action.report.rows import Row, common_folder, rows
 from secret_action.report.tables import Table
@@ -19,6 +20,8 @@ FOLD_ABOVE = 20
 """Rows. Up to here all stand open; above it the quiet ones fold."""
 QUIET_LIMIT = 300
 """Rows. Above it the quiet ones are only counted."""
+PATCH_LIMIT = 20_000
+"""Characters. A longer patch is no reading matter, and is only named."""
 
 Item = TypeVar("Item")
 
@@ -49,14 +52,20 @@ class View:
         self.notices = (*facts.notices(report), *facts.kept(report))
         self.severities = facts.severities(report)
         self.failures = Fold.of(facts.failures(report), 10, min(50, most))
-        self.findings = Fold.of(facts.findings_in_order(report), FOLD_ABOVE, most)
+        findings = facts.findings_in_order(report)
+        self.findings = Fold.of(findings, FOLD_ABOVE, most)
+        found, self.patches_left = patches(findings)
+        self.patches = Fold.of(found, most, most)
+        self.patch_limit = PATCH_LIMIT
+        self.silenced = Fold.of(report.silenced, FOLD_ABOVE, most)
+        self.several_tenants = len(facts.services(report)) > 1
         self.writes = Fold.of(_unfinished(report), FOLD_ABOVE, most)
         self.commands = [write.command for write in facts.writes_in(report, WriteState.LEFT)[:most] if write.command]
         self.secrets = _secrets(report, most)
         self.secrets_title = "What the manifests ask for" if report.mode == "validate" else "Secrets"
         self.folder = common_folder((*self.secrets.shown, *self.secrets.folded))
         several = report.mode == "validate" and len(report.manifests) > 1
-        self.overlays = tables.overlays(report) if several else Table()
+        self.overlays = tables.overlays(report, self.several_tenants) if several else Table()
         self.footer = _footer(report)
 
     def secrets_table(self, found: Iterable[Row]) -> Table:
@@ -65,7 +74,11 @@ class View:
 
     def findings_table(self, found: Iterable[Finding]) -> Table:
         """The table of these findings."""
-        return tables.findings(found)
+        return tables.findings(found, self.several_tenants)
+
+    def silenced_table(self, found: Iterable[Silenced]) -> Table:
+        """The table of these silenced findings."""
+        return tables.silenced(found, self.several_tenants)
 
     def writes_table(self, found: Iterable[WriteResult]) -> Table:
         """The table of these writes."""

@@ -198,6 +198,11 @@ def _validation(text: str, request: Request) -> Problem:
             f"SSM refused the tier that was sent with {request.path}: an Advanced parameter cannot go back.",
             "Write `tier: Advanced` for it in secrets.yaml, or delete the parameter and run again.",
         )
+    if "nest another parameter" in text:
+        return Problem(
+            f"The value for {request.path} holds {{{{…}}}}, which SSM takes for a reference to another parameter.",
+            "Store it base64-encoded, with `decodingStrategy: Base64` in the ExternalSecret's remoteRef.",
+        )
     return Problem(
         f"SSM refused {request.what} as invalid. Its text is not shown: it may hold the value.",
         "Check the value for {{…}} and for control characters, and the name for unusual ones.",
@@ -246,6 +251,15 @@ _EXPLANATIONS: dict[str, Callable[[str, Request], Problem]] = {
         "{path} has 100 versions, and the oldest carries a label, so SSM cannot drop it for a new one.",
         "Move the label: aws ssm get-parameter-history --region {region} --name {name} "
         "--query 'Parameters[?Labels].[Version,Labels]', then aws ssm unlabel-parameter-version.",
+    ),
+    "TooManyTagsError": _told(
+        "{path} would have more than 50 tags, the most that SSM takes.",
+        "Remove some, or shorten the input `tags`: aws ssm list-tags-for-resource --region {region} "
+        "--resource-type Parameter --resource-id {name}",
+    ),
+    "TooManyUpdates": _told(
+        "SSM answered TooManyUpdates for {path} for too long: other clients update parameters at the same time.",
+        "Run it again when no other job writes to Parameter Store in this account and region.",
     ),
     "ParameterAlreadyExists": _told(
         "{path} exists already: somebody created it while this run was on.",

@@ -6,6 +6,7 @@ A text made here never holds a value, its length or a hash of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from secret_action.model import (
     Action,
@@ -46,14 +47,16 @@ def _planned(parameter: Parameter, given: Mapping[str, SourcedValue], reading: R
     if not parameter.owned:
         return PlannedParameter(parameter, _foreign_action(parameter, stored, reading), stored)
     value = given.get(parameter.path)
+    wrong = stored is not None and stored.type != SECURE
     if value is None:
         absent = Action.SKIP if parameter.optional else Action.MISSING
-        return PlannedParameter(parameter, Action.KEEP if stored else absent, stored)
+        note = f"is a {stored.type}; hand its value over to make it a {SECURE}" if stored and wrong else ""
+        return PlannedParameter(parameter, Action.KEEP if stored else absent, stored, None, note, wrong)
     if stored is None:
         return PlannedParameter(parameter, Action.CREATE, None, value)
-    if stored.type != SECURE:
+    if wrong:
         note = f"was a {stored.type}, becomes a {SECURE}"
-        return PlannedParameter(parameter, Action.UPDATE, stored, value, note)
+        return PlannedParameter(parameter, Action.UPDATE, stored, value, note, wrong)
     same = stored.value == value.value
     return PlannedParameter(parameter, Action.UNCHANGED if same else Action.UPDATE, stored, value)
 
@@ -64,6 +67,16 @@ def _foreign_action(parameter: Parameter, stored: StoredParameter | None, readin
     if parameter.path in reading.unchecked:
         return Action.UNCHECKED
     return Action.SKIP if parameter.optional else Action.MISSING
+
+
+def judge_tiers(plan: Plan, metadata: Metadata) -> Plan:
+    """The plan with those marked whose value does not fit their tier. metadata: as for `check_plan`."""
+    return replace(
+        plan,
+        entries=tuple(
+            replace(entry, tier_too_small=_is_written(entry) and _too_small(entry, metadata)) for entry in plan.entries
+        ),
+    )
 
 
 def check_plan(
@@ -111,37 +124,50 @@ def _missing(entry: PlannedParameter, names: Sequence[str], region: str) -> Iter
 
 def _refused(entry: PlannedParameter, region: str, metadata: Metadata) -> Iterator[Problem]:
     """What SSM would refuse of a write."""
-    if entry.action not in (Action.CREATE, Action.UPDATE) or entry.given is None:
+    if not _is_written(entry) or entry.given is None:
         return
     parameter, source = entry.parameter, entry.given.source
     text = entry.given.value.reveal()
     name, description, value = (
         name_fault(parameter.path, region),
         description_fault(parameter.description),
-        value_fault(text) or _tier_fault(entry, text, metadata),
+        value_fault(text) or _tier_fault(entry, metadata),
     )
     for fault, origin in ((name, ""), (description, ""), (value, f" (from {source})")):
         if fault is not None:
             yield Problem(f"{parameter.path}{origin} {fault.what}.", fault.remedy, where=_first_place(parameter))
 
 
-def _tier_fault(entry: PlannedParameter, text: str, metadata: Metadata) -> Fault | None:
-    asked = entry.parameter.tier
-    has = metadata.of(entry.parameter.path).tier
-    # A stored value over the limit shows the tier where DescribeParameters may not be asked.
-    old = entry.stored.value if entry.stored else None
-    advanced = has not in ("", STANDARD) or (old is not None and byte_count(old.reveal()) > STANDARD_BYTES)
-    if asked == STANDARD and advanced:
+def _is_written(entry: PlannedParameter) -> bool:
+    return entry.action in (Action.CREATE, Action.UPDATE)
+
+
+def _tier_fault(entry: PlannedParameter, metadata: Metadata) -> Fault | None:
+    if entry.parameter.tier == STANDARD and _is_advanced(entry, metadata):
         return Fault(
             f"asks for the tier {STANDARD}, and is Advanced: AWS does not take a parameter back",
             "Write `tier: Advanced` for it in secrets.yaml, or delete the parameter and run again.",
         )
-    if byte_count(text) > STANDARD_BYTES and (asked == STANDARD or not (asked or advanced)):
+    if _too_small(entry, metadata):
         return Fault(
             f"would get a value over {STANDARD_BYTES:,} bytes, the most that the tier {STANDARD} takes",
             "Write `tier: Advanced` for it in secrets.yaml (AWS charges for it).",
         )
     return None
+
+
+def _too_small(entry: PlannedParameter, metadata: Metadata) -> bool:
+    if entry.given is None or byte_count(entry.given.value.reveal()) <= STANDARD_BYTES:
+        return False
+    asked = entry.parameter.tier
+    return asked == STANDARD or not (asked or _is_advanced(entry, metadata))
+
+
+def _is_advanced(entry: PlannedParameter, metadata: Metadata) -> bool:
+    has = metadata.of(entry.parameter.path).tier
+    # A stored value over the limit shows the tier where DescribeParameters may not be asked.
+    old = entry.stored.value if entry.stored else None
+    return has not in ("", STANDARD) or (old is not None and byte_count(old.reveal()) > STANDARD_BYTES)
 
 
 def _misshapen(entry: PlannedParameter) -> Iterator[Problem]:

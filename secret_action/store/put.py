@@ -1,7 +1,8 @@
 """One `PutParameter`, carried through: paced, retried, and never sent twice when the first may have landed.
 
 SSM has no compare-and-set. What it has: `Overwrite=False` creates or refuses, and an overwrite answers with the new
-version, which is the old one plus one unless somebody else wrote in between.
+version, which is the old one plus one unless somebody else wrote in between. So an overwrite is looked at first, and
+again before every further try.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from secret_action.model import PlannedParameter, Problem, StoredParameter
-from secret_action.store import answers, failures, reading
+from secret_action.store import answers, calls, failures, tags
 from secret_action.store.denials import Request
 from secret_action.store.metadata import Details
-from secret_action.store.pacing import PATIENCE, Pacer
+from secret_action.store.pacing import PATIENCE
 from secret_action.store.plan import SECURE
 from secret_action.values import SecretValue
 
 if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
+    from secret_action.store.session import AwsSession
 
 _ACTION = "ssm:PutParameter"
 
@@ -32,6 +33,7 @@ class Change:
     base: the version that stands now; None creates, and refuses where the parameter exists.
     options: `KeyId`, `Tier`, `Description`, `AllowedPattern`, as far as they are sent. Never `DataType`: some
     partitions refuse it beside a SecureString.
+    tags: only beside a creation, since AWS refuses them beside an overwrite.
     """
 
     path: str
@@ -39,6 +41,7 @@ class Change:
     base: int | None
     type: str = SECURE
     options: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def request(self) -> dict[str, Any]:
         """The arguments of `PutParameter`. They hold the value: pass them on at once."""
@@ -48,6 +51,7 @@ class Change:
             "Type": self.type,
             "Overwrite": self.base is not None,
             **self.options,
+            **({"Tags": tags.listed(self.tags)} if self.tags else {}),
         }
 
 
@@ -79,10 +83,10 @@ class Attempt:
     problem: Problem | None = None
 
 
-def create(entry: PlannedParameter, kms_key_id: str) -> Change:
+def create(entry: PlannedParameter, kms_key_id: str, tagged: Mapping[str, str]) -> Change:
     """The change that creates a planned parameter. kms_key_id: empty for the account's default key."""
     asked = {"KeyId": kms_key_id, "Tier": entry.parameter.tier, "Description": entry.parameter.description}
-    return Change(entry.parameter.path, _given(entry), None, options=_sent(asked))
+    return Change(entry.parameter.path, _given(entry), None, options=_sent(asked), tags=tagged)
 
 
 def update(entry: PlannedParameter, details: Details, kms_key_id: str) -> Change:
@@ -140,50 +144,55 @@ def _sent(options: Mapping[str, str]) -> dict[str, str]:
 
 
 class Putter:
-    """Carries changes through against one SSM client that does not retry by itself. Shared by all threads."""
+    """Carries changes through, one request a try. Shared by all threads.
 
-    def __init__(self, client: SSMClient, region: str, pacer: Pacer, stopped: Callable[[], bool]) -> None:
-        self._client = client
-        self._region = region
-        self._pacer = pacer
+    find: what stands in SSM, looked up for the occasion. stopped: whether no further request is to begin.
+    """
+
+    def __init__(
+        self, session: AwsSession, find: Callable[[str], StoredParameter | None], stopped: Callable[[], bool]
+    ) -> None:
+        self._session = session
+        self._pacer = session.pace.writes
+        self._find = find
         self._stopped = stopped
 
     def put(self, change: Change) -> Attempt:
         """Writes one version. Returns what became of it; raises nothing that AWS or the network may do."""
-        request = Request(_ACTION, self._region, change.path)
-        look = unanswered = False
+        request = Request(_ACTION, self._session.region, change.path)
+        self._pacer.renew()
+        look = change.base is not None
+        unanswered = False
         delay = 0.0
-        while self._pacer.wait(self._stopped, delay):
+        while (given_at := self._pacer.wait(self._stopped, delay)) is not None:
             try:
-                if look:
-                    found = judge(change, self._find(change.path), unanswered=unanswered)
-                    if found is not None:
-                        return found
-                    look = False
-                return self.send(change)
+                if look and (found := judge(change, self._find(change.path), unanswered=unanswered)):
+                    return found
+                return send(self._session, change, given_at)
+            except calls.Stopped:
+                break
             except Exception as error:
                 if answers.code(error) == "ParameterAlreadyExists" and change.base is None:
                     # Ours, if an earlier try landed after all; theirs; or a name that was deleted within 30 seconds.
                     look = True
                 elif not answers.is_transient(error):
-                    return Attempt(Fate.UNKNOWN if look else Fate.REFUSED, problem=failures.problem(error, request))
-                elif not look and answers.may_have_landed(error):
+                    return Attempt(Fate.UNKNOWN if unanswered else Fate.REFUSED, None, failures.problem(error, request))
+                elif answers.may_have_landed(error):
                     look = unanswered = True
-                delay = self._pacer.back_off(delay, throttled=answers.is_throttled(error))
+                delay = 0.0 if answers.is_throttled(error) else calls.longer(delay)
                 if self._pacer.exhausted():
-                    return Attempt(Fate.UNKNOWN if look else Fate.REFUSED, problem=_out_of_patience(error, request))
-        return Attempt(Fate.UNKNOWN if look else Fate.NOT_STARTED)
+                    problem = _out_of_patience(error, request)
+                    return Attempt(Fate.UNKNOWN if unanswered else Fate.REFUSED, None, problem)
+        return Attempt(Fate.UNKNOWN if unanswered else Fate.NOT_STARTED)
 
-    def send(self, change: Change) -> Attempt:
-        """One try, sent at once: WRITTEN or MOVED. Raises what botocore raises."""
-        version = self._client.put_parameter(**change.request())["Version"]
-        self._pacer.succeeded()
-        if change.base is not None and version != change.base + 1:
-            return Attempt(Fate.MOVED, version, _somebody_wrote(change, "The value of this run stands."))
-        return Attempt(Fate.WRITTEN, version)
 
-    def _find(self, path: str) -> StoredParameter | None:
-        return reading.get(self._client, [path], decrypt=True).get(path)
+def send(session: AwsSession, change: Change, given_at: float) -> Attempt:
+    """One try, sent at once: WRITTEN or MOVED. given_at: as for `calls.send`. Raises what botocore raises."""
+    answer = calls.send(session.pace.writes, given_at, lambda: session.ssm.put_parameter(**change.request()))
+    version = answer["Version"]
+    if change.base is not None and version != change.base + 1:
+        return Attempt(Fate.MOVED, version, _somebody_wrote(change, "The value of this run stands."))
+    return Attempt(Fate.WRITTEN, version)
 
 
 def judge(change: Change, seen: StoredParameter | None, *, unanswered: bool) -> Attempt | None:
@@ -204,6 +213,8 @@ def judge(change: Change, seen: StoredParameter | None, *, unanswered: bool) -> 
         return None
     if not holds_ours:
         return Attempt(Fate.REFUSED, problem=_somebody_wrote(change, f"Their version {seen.version} stands."))
+    if not unanswered:
+        return Attempt(Fate.THEIRS, seen.version)
     if seen.version == change.base + 1:
         return Attempt(Fate.WRITTEN, seen.version)
     return Attempt(Fate.MOVED, seen.version, _somebody_wrote(change, "The value of this run stands."))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from secret_action.errors import StoreError
 from secret_action.model import StoredParameter
 from secret_action.ports import Log
-from secret_action.store import answers, denials, failures
+from secret_action.store import answers, calls, denials, failures
 from secret_action.store.denials import Request
 from secret_action.store.limits import name_fault
 from secret_action.store.threads import in_parallel
@@ -66,8 +66,8 @@ def read(session: AwsSession, owned: Sequence[str], foreign: Sequence[str], log:
         *_batches([name for name in owned if not name_fault(name, session.region)], owned=True),
         *_batches([name for name in foreign if not name_fault(name, session.region)], owned=False),
     ]
-    client = session.ssm_reader
-    found = in_parallel(lambda batch: _read(client, session.region, batch), batches)
+    client = session.ssm  # made here, in the main thread
+    found = in_parallel(lambda batch: _read(client, session, batch), batches)
     refused = [denial for answer in found if answer.owned for denial in answer.denied.values()]
     if refused:
         raise StoreError(*denials.problems(refused))
@@ -111,17 +111,18 @@ def _batches(names: Sequence[str], *, owned: bool) -> list[_Batch]:
     return [_Batch(unique[at : at + BATCH], owned) for at in range(0, len(unique), BATCH)]
 
 
-def _read(client: SSMClient, region: str, batch: _Batch) -> _Answer:
+def _read(client: SSMClient, session: AwsSession, batch: _Batch) -> _Answer:
     """One batch; where it is denied, name by name, so that every denied one is known."""
     try:
-        return _Answer(get(client, batch.names, decrypt=batch.owned), {}, batch.owned)
+        stored = calls.ask(session.pace.reads, lambda: get(client, batch.names, decrypt=batch.owned))
+        return _Answer(stored, {}, batch.owned)
     except Exception as error:
-        request = Request(_ACTION, region, batch.names[0] if len(batch.names) == 1 else "")
+        request = Request(_ACTION, session.region, batch.names[0] if len(batch.names) == 1 else "")
         if not answers.is_denied(error):
             raise StoreError(failures.problem(error, request)) from error
         if len(batch.names) == 1:
             return _Answer({}, {batch.names[0]: denials.denial(error, request)}, batch.owned)
-    parts = [_read(client, region, _Batch((name,), batch.owned)) for name in batch.names]
+    parts = [_read(client, session, _Batch((name,), batch.owned)) for name in batch.names]
     return _Answer(
         {path: parameter for part in parts for path, parameter in part.stored.items()},
         {path: denial for part in parts for path, denial in part.denied.items()},

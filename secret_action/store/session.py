@@ -19,6 +19,7 @@ from secret_action.ports import Clock, Log, SystemClock
 from secret_action.settings import AwsSettings
 from secret_action.store import failures
 from secret_action.store.denials import Request
+from secret_action.store.pacing import Paces
 from secret_action.store.role import assume_role
 from secret_action.store.threads import THREADS
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT = 5.0
 _READ_TIMEOUT = 15.0
-_READ_ATTEMPTS = 6
+_ATTEMPTS = 6
 
 _SYSTEM_CLOCK = SystemClock()
 
@@ -42,20 +43,15 @@ class AwsSession:
     Clients may be used by all threads. boto3 may make only one at a time, which a lock sees to.
     """
 
-    def __init__(self, session: Session, region: str) -> None:
+    def __init__(self, session: Session, region: str, clock: Clock) -> None:
         self.region = region
+        self.pace = Paces(clock)
         self._session = session
         self._lock = RLock()
 
     @cached_property
-    def ssm_reader(self) -> SSMClient:
-        """For reads: botocore retries by itself."""
-        with self._lock:
-            return self._session.client("ssm", config=client_config(_READ_ATTEMPTS), verify=_certificates())
-
-    @cached_property
-    def ssm_writer(self) -> SSMClient:
-        """For writes: one attempt a call, since the write loop paces and retries, and looks before it does."""
+    def ssm(self) -> SSMClient:
+        """One attempt a call: `calls` paces and repeats, and a write is looked at before it is repeated."""
         with self._lock:
             return self._session.client("ssm", config=client_config(1), verify=_certificates())
 
@@ -63,13 +59,13 @@ class AwsSession:
     def eks(self) -> EKSClient:
         """For the cluster's address."""
         with self._lock:
-            return self._session.client("eks", config=client_config(_READ_ATTEMPTS), verify=_certificates())
+            return self._session.client("eks", config=client_config(_ATTEMPTS), verify=_certificates())
 
     @cached_property
     def sts(self) -> STSClient:
         """For the caller's identity."""
         with self._lock:
-            return self._session.client("sts", config=client_config(_READ_ATTEMPTS), verify=_certificates())
+            return self._session.client("sts", config=client_config(_ATTEMPTS), verify=_certificates())
 
     @cached_property
     def account(self) -> str:
@@ -96,7 +92,7 @@ def connect(
         logging.getLogger(name).setLevel(logging.WARNING)
     region = _region(settings)
     if not settings.role:
-        return AwsSession(_found_session(region, log), region)
+        return AwsSession(_found_session(region, log), region, clock)
     if fetch_oidc_token is None:
         raise InputError(
             Problem(
@@ -112,7 +108,7 @@ def connect(
         aws_secret_access_key=credentials["SecretAccessKey"],
         aws_session_token=credentials["SessionToken"],
     )
-    return AwsSession(session, region)
+    return AwsSession(session, region, clock)
 
 
 def client_config(attempts: int, **options: Any) -> Config:

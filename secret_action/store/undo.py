@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from secret_action.model import PlannedParameter, StoredParameter, WriteResult, WriteState
-from secret_action.store import answers, commands, failures, put, reading
+from secret_action.store import answers, calls, commands, failures, put, reading
 from secret_action.store.denials import Request
 from secret_action.store.metadata import Metadata
-from secret_action.store.pacing import Pacer
 from secret_action.store.plan import SECURE
-from secret_action.store.put import Attempt, Change, Fate, Putter
+from secret_action.store.put import Attempt, Change, Fate
 from secret_action.store.threads import Crew
 
 if TYPE_CHECKING:
@@ -51,23 +50,27 @@ class Undo:
         session: AwsSession,
         metadata: Metadata,
         kms_key_id: str,
-        pacer: Pacer,
         written: Sequence[Written],
         tell: Callable[[str], None],
+        hurried: bool,
     ) -> None:
-        """written: in the order in which they were begun. tell: gets a line, or an empty text, at each result."""
+        """written: in the order in which they were begun. tell: gets a line, or an empty text, at each result.
+
+        hurried: seconds are left, so it does not wait because of what SSM has refused before.
+        """
         newest_first = list(reversed(written))
         batches = [newest_first[at : at + reading.BATCH] for at in range(0, len(newest_first), reading.BATCH)]
-        self._client = session.ssm_writer
+        self._session = session
+        self._client = session.ssm
         self._region = session.region
+        self._pace = session.pace
         self._metadata = metadata
         self._kms_key_id = kms_key_id
-        self._pacer = pacer
         self._tell = tell
+        self._hurried = hurried
         self._written = {item.path: item for item in written}
         self._results: dict[str, WriteResult] = {}
         self._crew: Crew[list[Written]] = Crew(self._undo, batches)
-        self._putter = Putter(self._client, self._region, pacer, self._crew.stopped)
 
     def start(self) -> None:
         """Starts the threads, or after an interruption those that are missing."""
@@ -92,7 +95,9 @@ class Undo:
         return self._results.get(path) or self._left(self._written[path], _NO_TIME)
 
     def _undo(self, batch: list[Written]) -> None:
-        self._pacer.renew()  # here, not in the main thread: the pacer has a lock
+        self._pace.writes.renew()  # here, not in the main thread: the pacer has a lock
+        if self._hurried:
+            self._pace.writes.hurry()
         self._guarded(batch, self._undo_batch)
 
     def _undo_batch(self, batch: list[Written]) -> None:
@@ -121,7 +126,7 @@ class Undo:
         if item.attempt.fate is not Fate.WRITTEN:
             attempt = put.judge(item.change, seen, unanswered=True)
         if attempt is None:
-            self._note(self._left(item, "A write was sent and got no answer. So far it has not been carried out."))
+            self._note(self._left(item, "So far it has not been carried out."))
         elif attempt.fate is not Fate.WRITTEN:
             self._note(_not_ours(item, attempt, self._region))
         elif seen is None:
@@ -136,7 +141,7 @@ class Undo:
     def _remove(self, items: list[Written]) -> None:
         sent: set[str] = set()
 
-        def remove(stored: Mapping[str, StoredParameter]) -> None:
+        def remove(stored: Mapping[str, StoredParameter], given_at: float) -> None:
             gone = [item for item in items if item.path in sent and item.path not in stored]
             self._removed(gone)  # by an earlier try, whose answer was lost
             waiting = [item for item in items if item.path not in self._results]
@@ -144,7 +149,7 @@ class Undo:
             if ours:
                 paths = [item.path for item in ours]
                 sent.update(paths)
-                self._client.delete_parameters(Names=paths)
+                calls.send(self._pace.writes, given_at, lambda: self._client.delete_parameters(Names=paths))
                 self._removed(ours)
 
         if items:
@@ -159,7 +164,7 @@ class Undo:
         [item] = items
         unanswered: list[Change] = []
 
-        def put_back(stored: Mapping[str, StoredParameter]) -> None:
+        def put_back(stored: Mapping[str, StoredParameter], given_at: float) -> None:
             seen = stored.get(item.path)
             for change in unanswered:
                 attempt = put.judge(change, seen, unanswered=True)
@@ -171,7 +176,7 @@ class Undo:
                 return
             change = put.put_back(item.entry, self._metadata.of(item.path), self._kms_key_id, version)
             try:
-                attempt = self._putter.send(change)
+                attempt = put.send(self._session, change, given_at)
             except Exception as error:
                 if answers.may_have_landed(error):
                     unanswered.append(change)
@@ -194,25 +199,35 @@ class Undo:
         return _result(item, WriteState.UNDONE, detail, attempt.version)
 
     def _retried(
-        self, items: list[Written], action: str, undo: Callable[[Mapping[str, StoredParameter]], None]
+        self, items: list[Written], action: str, undo: Callable[[Mapping[str, StoredParameter], float], None]
     ) -> None:
-        """Looks at the items and hands what SSM holds to `undo`, which sends `action`: both anew at every try."""
+        """Looks at the items and hands what SSM holds to `undo`, which sends `action`: both anew at every try.
+
+        `undo` also gets the time at which its request was given its token.
+        """
         paths = [item.path for item in items]
         delay = 0.0
-        while self._pacer.wait(self._crew.stopped, delay):
+        while (given_at := self._pace.writes.wait(self._crew.stopped, delay)) is not None:
             request = Request("ssm:GetParameters", self._region, paths[0] if len(paths) == 1 else "")
             try:
-                stored = reading.get(self._client, paths, decrypt=True)
+                stored = self._look(paths)
                 request = replace(request, action=action)
-                undo(stored)
+                undo(stored, given_at)
+            except calls.Stopped:
+                break
             except Exception as error:
-                if not answers.is_transient(error) or self._pacer.exhausted():
+                if not answers.is_transient(error) or self._pace.writes.exhausted():
                     raise _GivenUp(failures.problem(error, request).what) from error
-                delay = self._pacer.back_off(delay, throttled=answers.is_throttled(error))
+                delay = 0.0 if answers.is_throttled(error) else calls.longer(delay)
             else:
-                self._pacer.renew()
+                self._pace.writes.renew()
                 return
         raise _GivenUp(_NO_TIME)
+
+    def _look(self, paths: list[str]) -> dict[str, StoredParameter]:
+        return calls.once(
+            self._pace.reads, lambda: reading.get(self._client, paths, decrypt=True), stopped=self._crew.stopped
+        )
 
     def _note(self, result: WriteResult) -> None:
         if result.state is WriteState.UNDONE:
@@ -223,6 +238,8 @@ class Undo:
 
     def _left(self, item: Written, detail: str) -> WriteResult:
         stored = item.entry.stored
+        if item.attempt.fate is not Fate.WRITTEN:
+            detail = f"A write was sent and got no answer. {detail}"
         if stored is None:
             command = commands.delete(item.path, self._region)
         else:

@@ -6,7 +6,7 @@ their own, so that the main thread is free for a cancel at any moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -24,10 +24,11 @@ from secret_action.model import (
 from secret_action.ports import Clock, Log
 from secret_action.settings import AwsSettings
 from secret_action.store import commands, put
+from secret_action.store.looking import LastLook
 from secret_action.store.metadata import Metadata
-from secret_action.store.pacing import Pacer
 from secret_action.store.plan import SECURE
 from secret_action.store.put import Attempt, Change, Fate, Putter
+from secret_action.store.retagging import Retagging
 from secret_action.store.threads import Crew
 from secret_action.store.undo import Undo, Written
 
@@ -48,26 +49,35 @@ class WriteOutcome:
     """What became of the plan's writes, in the plan's order.
 
     problems: what ended the stage; empty where all was written. cancelled: the cancel that ended it, to be raised when
-    the report is out.
+    the report is out. warnings: what did not succeed and undoes nothing, for the summary.
     """
 
     results: tuple[WriteResult, ...]
     problems: tuple[Problem, ...] = ()
     cancelled: CancelledError | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def write(
-    session: AwsSession, plan: Plan, settings: AwsSettings, log: Log, clock: Clock, *, metadata: Metadata
+    session: AwsSession,
+    plan: Plan,
+    settings: AwsSettings,
+    log: Log,
+    clock: Clock,
+    *,
+    metadata: Metadata,
+    tags: Mapping[str, str] | None = None,
 ) -> WriteOutcome:
     """Creates and overwrites what the plan says, and undoes it where that does not succeed as a whole.
 
-    metadata: what `look_up` found for this plan.
+    metadata: what `look_up` found for this plan. tags: what `tags.ours` made; put on what is created, and where
+    `metadata` says that they differ on what is overwritten.
     Must run in the main thread. A `CancelledError` that a signal handler raises here, once, at any moment, ends the
     stage in seven seconds: no new write, the undo as far as it goes, the rest named. Raises nothing that AWS does.
     """
     if not plan.of(Action.CREATE, Action.UPDATE):
         return WriteOutcome(())
-    stage = _Stage(session, plan, metadata, settings.kms_key_id, log, clock)
+    stage = _Stage(session, plan, metadata, settings.kms_key_id, tags or {}, log, clock)
     while True:
         try:
             return stage.run()
@@ -79,17 +89,27 @@ class _Stage:
     """The stage's state. `run` may be interrupted at any point and called again: it goes on where it was."""
 
     def __init__(
-        self, session: AwsSession, plan: Plan, metadata: Metadata, kms_key_id: str, log: Log, clock: Clock
+        self,
+        session: AwsSession,
+        plan: Plan,
+        metadata: Metadata,
+        kms_key_id: str,
+        tags: Mapping[str, str],
+        log: Log,
+        clock: Clock,
     ) -> None:
         self._session = session
         self._metadata = metadata
         self._kms_key_id = kms_key_id
+        self._tags = tags
         self._log = log
         self._clock = clock
         self._entries = plan.of(Action.CREATE, Action.UPDATE)
-        self._pacer = Pacer(clock)
         self._crew: Crew[PlannedParameter] = Crew(self._write, self._entries)
-        self._putter = Putter(session.ssm_writer, session.region, self._pacer, self._crew.stopped)
+        overwritten = [entry.parameter.path for entry in plan.of(Action.UPDATE)]
+        last_look = LastLook(session, overwritten, self._crew.stopped)
+        self._putter = Putter(session, last_look.at, self._crew.stopped)
+        self._retagging = Retagging(session, self._tags, sorted(metadata.untagged), self._crew.stopped)
         self._attempts: dict[str, Attempt] = {}
         """By path, in the order in which they were begun. Each entry is set by one thread, in one step."""
         self._lines: SimpleQueue[str] = SimpleQueue()
@@ -103,6 +123,9 @@ class _Stage:
         if not self._crew.stopped():
             self._crew.start()
         settled = self._wait(self._writes_settled, self._writing)
+        if not self._crew.stopped():
+            self._retagging.start()
+            self._wait(self._retagging.finished, self._retagging.progress)
         if self._crew.stopped():
             self._take_back(hanging=not settled)
         return self._outcome()
@@ -131,7 +154,7 @@ class _Stage:
 
     def _change(self, entry: PlannedParameter) -> Change:
         if entry.action is Action.CREATE:
-            return put.create(entry, self._kms_key_id)
+            return put.create(entry, self._kms_key_id, self._tags)
         return put.update(entry, self._metadata.of(entry.parameter.path), self._kms_key_id)
 
     def _writes_settled(self) -> bool:
@@ -144,10 +167,11 @@ class _Stage:
         """Undoes what was written. hanging: the grace is over, and some requests are still on their way."""
         if self._undo is None:
             written = self._written(hanging=hanging)
+            hurried = self._cancelled is not None
             self._undo = Undo(
-                self._session, self._metadata, self._kms_key_id, self._pacer, written, tell=self._lines.put
+                self._session, self._metadata, self._kms_key_id, written, tell=self._lines.put, hurried=hurried
             )
-            if self._cancelled is not None:
+            if hurried:
                 self._deadline = self._clock.now() + CANCEL_UNDO
         self._undo.start()
         self._wait(self._undo.finished, self._undo.progress)
@@ -198,7 +222,8 @@ class _Stage:
             problems.append(_left_problem(left))
         for result in left:
             self._log.line(f"left as it is: {result.path}: {result.detail} To undo it: {result.command}")
-        return WriteOutcome(results, tuple(dict.fromkeys(problems)), self._cancelled)
+        warnings = () if problems else self._retagging.warnings()
+        return WriteOutcome(results, tuple(dict.fromkeys(problems)), self._cancelled, warnings)
 
     def _result(self, entry: PlannedParameter) -> WriteResult:
         path = entry.parameter.path

@@ -260,3 +260,47 @@ def test_a_cluster_is_described(server: AwsServer) -> None:
     server.denies.append(lambda operation, name: operation == "DescribeCluster" and name == "platform")
     assert "eks:DescribeCluster on resource" in refusal(eks.describe_cluster, name="platform")[1]
     assert server.calls[0].names == ["platform"]
+
+
+def test_reads_have_a_limit_of_their_own_and_regions_each_theirs() -> None:
+    with AwsServer(write_rate=0.01, burst=1, read_rate=0.01, read_burst=1) as limited:
+        ssm = client(limited)
+        put(ssm)
+        ssm.get_parameters(Names=[NAME])
+        assert refusal(put, ssm, "/two")[0] == "ThrottlingException"
+        assert refusal(ssm.get_parameters, Names=[NAME])[0] == "ThrottlingException"
+        put(client(limited, region_name="eu-west-1"))
+
+
+def test_what_a_parameter_may_not_hold_or_carry(server: AwsServer) -> None:
+    ssm = client(server)
+    assert "can't nest another parameter" in refusal(put, ssm, value="a {{ssm:b}} c")[1]
+    many = [{"Key": f"k{number}", "Value": "v"} for number in range(51)]
+    assert refusal(put, ssm, Tags=many)[0] == "TooManyTagsError"
+    put(ssm, Tags=many[:50])
+    tag = {"ResourceType": "Parameter", "ResourceId": NAME}
+    assert refusal(ssm.add_tags_to_resource, **tag, Tags=many[50:])[0] == "TooManyTagsError"
+    for key, text in (("aws:x", "v"), ("k" * 129, "v"), ("k", "v" * 257), ("k", "v!")):
+        assert refusal(put, ssm, "/other", Tags=[{"Key": key, "Value": text}])[0] == "ValidationException"
+
+
+def test_an_account_takes_so_many_standard_parameters() -> None:
+    with AwsServer(quota=1) as full:
+        ssm = client(full)
+        put(ssm, "/one")
+        assert refusal(put, ssm, "/two")[0] == "ParameterLimitExceeded"
+        put(ssm, "/one", Overwrite=True)
+        put(ssm, "/two", Tier="Advanced")
+
+
+def test_a_share_of_all_calls_may_fail(server: AwsServer) -> None:
+    server.fail("PutParameter", code="TooManyUpdates", times=None, chance=0.5)
+    ssm = client(server)
+    failed = 0
+    for number in range(40):
+        try:
+            put(ssm, f"/k{number}")
+        except ClientError:
+            failed += 1
+    assert 10 <= failed <= 30
+    assert len(server.parameters()) == 40 - failed

@@ -120,6 +120,26 @@ class TestUndo:
         assert world.aws.parameters()[PATH + "database_url"]["value"] == "before-database"
         assert result.outputs["changed"] == "true"
 
+    def test_another_writer_before_the_overwrite_is_noticed_and_stands(self, world):
+        """Just before it overwrites, the run looks again: a newer version ends it, and is not touched."""
+        path = PATH + "database_url"
+        world.aws.put(path, "before-database")
+        looks: list[str] = []
+
+        def somebody_writes(operation: str, name: str) -> bool:
+            if (operation, name) == ("GetParameters", path):
+                looks.append(name)
+                if len(looks) == 2:
+                    world.aws.put(path, "their-database")
+            return False
+
+        world.aws.denies.append(somebody_writes)
+        text = failed(world.run(mode="push"))
+        assert f"Somebody else wrote {path} while this run was on. Their version 2 stands." in text
+        stored = world.aws.parameters()
+        assert (stored[path]["value"], stored[path]["version"]) == ("their-database", 2)
+        assert set(stored) == {path, JWKS}
+
     def test_another_writer_in_between_is_noticed(self, world):
         """SSM has no compare-and-set: a version that moved ends the run, and their value can be put back."""
         path = PATH + "database_url"
@@ -187,9 +207,11 @@ class TestWhatIsWritten:
         assert stored[PATH + "database_url"]["description"] == "the main database"
         assert stored[PATH + "openai_api_key"]["type"] == "SecureString"
         assert "was a String, becomes a SecureString" in result.summary
-        # Others' names are read apart, and details are asked for only because something is overwritten.
-        reads = ["AssumeRoleWithWebIdentity", "GetParameters", "GetParameters", "DescribeParameters"]
-        assert calls(world) == reads + 6 * ["PutParameter"]
+        # Others' names are read apart; details, tags and a last look are asked for only because two are overwritten.
+        reads = ["AssumeRoleWithWebIdentity", *2 * ["GetParameters"], *2 * ["DescribeParameters"]]
+        assert calls(world)[:5] == reads
+        assert sorted(calls(world)[5:-2]) == ["GetParameters", *6 * ["PutParameter"]]
+        assert calls(world)[-2:] == 2 * ["AddTagsToResource"]
         changed = VALUES | {"DATABASE_URL": "postgres://rotated", "JWT_PUBLIC_KEY": "rotated-public-key"}
         result = world.run(changed, mode="push", aws_kms_key_id="alias/new")
         assert result.exit_code == 0, result.log_as_shown()

@@ -38,6 +38,47 @@ def external_secret(name: str = "db", *, data: list[dict] | None = None, labels:
     return yaml.safe_dump(resource, sort_keys=False)
 
 
+def claim(*secrets: str, name: str = "shop", **spec) -> str:
+    """The platform's claim for a deployment, which names its Secrets as `secret1Name`, `secret2Name`, …"""
+    numbered = {f"secret{number}Name": secret for number, secret in enumerate(secrets, 1)}
+    resource = {
+        "apiVersion": "platform.zerotouch.io/v1alpha1",
+        "kind": "WebService",
+        "metadata": {"name": name},
+        "spec": {"port": 8080, **numbered, **spec},
+    }
+    return yaml.safe_dump(resource, sort_keys=False)
+
+
+def deployment(*secrets: str, name: str = "shop", **pod) -> str:
+    """A Deployment whose only container has its variables from Secrets."""
+    container = {"name": "app", "image": "shop", "envFrom": [{"secretRef": {"name": secret}} for secret in secrets]}
+    resource = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {"template": {"spec": {"containers": [container], **pod}}},
+    }
+    return yaml.safe_dump(resource, sort_keys=False)
+
+
+def other(api_version: str, kind: str, name: str, **fields: object) -> str:
+    """Any resource as YAML."""
+    resource = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **fields}
+    return yaml.safe_dump(resource, sort_keys=False)
+
+
+def patch(*data: dict, name: str = "db", **spec) -> str:
+    """A strategic-merge patch of the list of an ExternalSecret."""
+    resource = {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ExternalSecret",
+        "metadata": {"name": name},
+        "spec": {"data": list(data), **spec},
+    }
+    return yaml.safe_dump(resource, sort_keys=False)
+
+
 def kustomization(*resources: str, **fields: object) -> str:
     """A kustomization as YAML."""
     return yaml.safe_dump({"resources": list(resources), **fields}, sort_keys=False)
@@ -52,12 +93,30 @@ def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
     return root
 
 
-def judged(root: Path, files: Mapping[str, str | bytes], environment: str = "prod") -> Judged:
-    """Writes a tenant and reads it."""
-    return read_tenant(
-        write_tree(root, files),
-        Scope(SERVICE, environment, "tenants/{service}", ParameterPath(TEMPLATE), "aws-parameter-store"),
-    )
+def judged(root: Path, files: Mapping[str, str | bytes], environment: str = "prod", **scope) -> Judged:
+    """Writes a tenant and reads it; all its overlays where `environment` is empty."""
+    write_tree(root, files)
+    return judged_again(root, environment, **scope)
+
+
+def judged_again(root: Path, environment: str = "", **scope) -> Judged:
+    """Reads the tenant that is there."""
+    fields = {"parameter_path": ParameterPath(TEMPLATE), "store": "aws-parameter-store", **scope}
+    return read_tenant(root, Scope(SERVICE, environment, "tenants/{service}", **fields))
+
+
+def overlays(base: str, *environments: str, deployed: str = "", **patches: str) -> dict[str, str]:
+    """A base with one file, and overlays that patch it. patches: by environment; deployed: in each overlay."""
+    tree = {"base/kustomization.yaml": kustomization("es.yaml"), "base/es.yaml": base}
+    for environment in environments:
+        folder, more = f"overlays/{environment}", ["deployment.yaml"] if deployed else []
+        listed = {"patches": [{"path": "patch.yaml"}]} if environment in patches else {}
+        tree[f"{folder}/kustomization.yaml"] = kustomization("../../base", *more, **listed)
+        if environment in patches:
+            tree[f"{folder}/patch.yaml"] = patches[environment]
+        if deployed:
+            tree[f"{folder}/deployment.yaml"] = deployed
+    return tree
 
 
 def one_overlay(*documents: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from secret_action.model import (
     Consumer,
     ContentState,
     Diagnosis,
+    Edit,
     ExternalSecret,
     Finding,
     Location,
@@ -22,6 +23,7 @@ from secret_action.model import (
     RefreshState,
     RunReport,
     Severity,
+    Silenced,
     SourcedValue,
     StoredParameter,
     Tenants,
@@ -247,6 +249,16 @@ def undone() -> RunReport:
     )
 
 
+def pruned() -> RunReport:
+    """Nothing to write, and one parameter that no manifest asks for was deleted."""
+    made = plan(manifest(), Action.UNCHANGED)
+    leftover = parameter("old_token", "")
+    leftover = replace(leftover, references=())
+    entry = replace(planned(leftover, Action.PRUNE), note="no manifest asks for it")
+    deleted = WriteResult(leftover.path, Action.PRUNE, WriteState.DELETED)
+    return _report(plan=Plan((*made.entries, entry)), writes=(deleted,), refreshes=proven(manifest()))
+
+
 def cancelled() -> RunReport:
     """A signal came between the writes and the proof."""
     made = plan(manifest(), Action.UPDATE, Action.UNCHANGED)
@@ -261,24 +273,44 @@ def cancelled() -> RunReport:
 
 def finding(number: int = 0, severity: Severity = Severity.ERROR) -> Finding:
     """One finding in the overlay of prod."""
+    file = "tenants/my-service/overlays/prod/patches/secrets.yaml"
     return Finding(
         "placeholder-left" if severity is Severity.ERROR else "never-refreshes",
         severity,
         "The key `/zerotouch/_ENV_/my-service/database_url` still names `_ENV_`.",
         "Patch it in the overlay: `/zerotouch/prod/my-service/database_url`.",
-        Location("tenants/my-service/overlays/prod/patches/secrets.yaml", 10 + number),
-        "prod",
+        Location(file, 10 + number),
+        "tenants/my-service/overlays/prod",
+        "my-service",
+        ("my-service-db", "DATABASE_URL", "/zerotouch/_ENV_/my-service/database_url"),
+        (
+            Edit(
+                file,
+                10 + number,
+                ("      key: /zerotouch/_ENV_/my-service/database_url",),
+                ("      key: /zerotouch/prod/my-service/database_url",),
+            ),
+        )
+        if severity is Severity.ERROR
+        else (),
     )
 
 
+def silenced(number: int = 0) -> Silenced:
+    """A finding that the tenant chose to live with."""
+    reason = f"read by operator number {number} of the platform"
+    return Silenced(finding(number, Severity.WARNING), reason, Location("tenants/my-service/secrets.yaml", 4))
+
+
 def validating() -> RunReport:
-    """Four overlays, three errors and a warning."""
+    """Four overlays, three errors and a warning; one finding is silenced."""
     return _report(
         "validate",
         environment="",
         tenants=replace(TENANTS, in_workspace=True, root="/github/workspace"),
         manifests=tuple(manifest(environment) for environment in ("dev", "pr", "staging", "prod")),
         findings=(finding(4, Severity.WARNING), *(finding(number) for number in range(3))),
+        silenced=(silenced(),),
         stage_seconds={"manifests": 0.8},
         seconds=0.8,
         context={},
@@ -305,6 +337,9 @@ def hostile(name: str = "a|b`c\n<b>@octocat</b> [x](https://evil.example) #1 :ke
     one = replace(external_secret(name, (asked,)), where=where)
     tenant = Manifest(name, name, name, (asked,), (one,), (Consumer(name, name, name),))
     diagnosis = Diagnosis(name, name, (name, f"```\n{name}\n```"))
+    # One edit of a file that is there, with tabs and all, and one that makes a file.
+    edits = (Edit(f"a{name}", 7, (name, f"\t{name}"), (f"```{name}", name)), Edit(f"b{name}", 1, (), (f"```\n{name}",)))
+    found = Finding(name, Severity.ERROR, name, name, where, name, name, (name,), edits)
     entry = PlannedParameter(
         asked,
         Action.UPDATE,
@@ -318,7 +353,8 @@ def hostile(name: str = "a|b`c\n<b>@octocat</b> [x](https://evil.example) #1 :ke
         name,
         tenants=Tenants(name, name, name, name),
         manifests=(tenant,),
-        findings=(Finding(name, Severity.ERROR, name, name, where, name),),
+        findings=(found, replace(found, service="another")),
+        silenced=(Silenced(found, name, where),),
         unused_sources=(name,),
         plan=Plan((entry,)),
         writes=(WriteResult(name, Action.UPDATE, WriteState.LEFT, 4, name, name),),
@@ -343,6 +379,7 @@ ALL = {
         missing,
         nothing_given,
         undone,
+        pruned,
         cancelled,
         validating,
         many,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,14 +13,17 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from secret_action.model import Location, Parameter, Plan, PlannedParameter, Reference, SourcedValue
+from secret_action.ports import Clock
 from secret_action.settings import AwsSettings
 from secret_action.store import Metadata, WriteOutcome, look_up, make_plan, read, write
+from secret_action.store.pacing import Paces
 from secret_action.values import SecretValue
 
 REGION = "eu-west-1"
 FOLDER = "/zerotouch/prod/my-service"
 SETTINGS = AwsSettings(region=REGION, role="", kms_key_id="", oidc=None, session_name="secret-sync")
 WHERE = Location("tenants/my-service/base/app.yaml", 7)
+_MODIFIED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 Fault = Callable[[str, dict[str, Any]], Exception | None]
 """Given an operation and its arguments, the error that it ends with, or None."""
@@ -77,6 +80,7 @@ class Row:
     description: str = ""
     allowed_pattern: str = ""
     history: dict[int, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class FakeSsm:
@@ -88,6 +92,9 @@ class FakeSsm:
         self.lost: list[Fault] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.lock = threading.RLock()
+        self.now: Callable[[], float] = lambda: 0.0
+        self.recreate_wait = 0.0
+        self.deleted: dict[str, float] = {}
 
     def put(self, path: str, value: str, **more: Any) -> None:
         """As somebody else would: past faults and records."""
@@ -95,7 +102,8 @@ class FakeSsm:
             old = self.rows.get(path)
             version = old.version + 1 if old else 1
             history = {**(old.history if old else {}), version: value}
-            self.rows[path] = Row(value, version=version, history=history, **more)
+            kept = {"tags": old.tags if old else {}}
+            self.rows[path] = Row(value, version=version, history=history, **{**kept, **more})
 
     def values(self) -> dict[str, str]:
         return {path: row.value for path, row in self.rows.items()}
@@ -131,9 +139,12 @@ class FakeSsm:
         Tier: str = "",
         Description: str = "",
         AllowedPattern: str = "",
+        Tags: Sequence[dict[str, str]] = (),
     ) -> dict[str, Any]:
         old = self.rows.get(Name)
-        if old and not Overwrite:
+        if Tags and Overwrite:
+            raise aws_error("ValidationException", "tags and overwrite can't be used together")
+        if (old and not Overwrite) or (not old and self.now() < self.deleted.get(Name, 0.0) + self.recreate_wait):
             raise aws_error("ParameterAlreadyExists")
         if old and old.tier == "Advanced" and Tier == "Standard":
             raise aws_error("ValidationException", "You can't downgrade a parameter from the advanced-parameter tier")
@@ -145,6 +156,7 @@ class FakeSsm:
             tier=Tier or (old.tier if old else "Standard"),
             description=Description,
             allowed_pattern=AllowedPattern,
+            tags=dict(old.tags) if old else {tag["Key"]: tag["Value"] for tag in Tags},
         )
         return {"Version": self.rows[Name].version}
 
@@ -162,23 +174,35 @@ class FakeSsm:
                     "Type": self.rows[name].type,
                     "Value": self.rows[name].value if WithDecryption else "AQICAH…",
                     "Version": self.rows[name].version,
-                    "LastModifiedDate": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+                    "LastModifiedDate": _MODIFIED,
                 }
                 for name in found
             ],
             "InvalidParameters": [name for name in Names if name not in found],
         }
 
-    def get_paginator(self, operation: str) -> FakeSsm:
-        assert operation == "describe_parameters"
-        return self
+    def describe_parameters(self, **arguments: Any) -> dict[str, Any]:
+        return self._act("DescribeParameters", arguments, lambda: self._describe(**arguments))
 
-    def paginate(self, **arguments: Any) -> Iterator[dict[str, Any]]:
-        [names] = [each["Values"] for each in arguments["ParameterFilters"]]
-        assert len(names) <= 50
-        rows = self._act("DescribeParameters", {"Names": names}, lambda: [n for n in names if n in self.rows])
-        yield {"Parameters": []}
-        yield {"Parameters": [self._described(name) for name in rows]}
+    def _describe(
+        self, *, ParameterFilters: list[dict[str, Any]], MaxResults: int, NextToken: str = ""
+    ) -> dict[str, Any]:
+        assert all(len(each["Values"]) <= 50 for each in ParameterFilters)
+        found = [name for name in sorted(self.rows) if all(self._passes(name, each) for each in ParameterFilters)]
+        start = int(NextToken or 0)
+        end = start + min(MaxResults, 50)
+        if not NextToken:
+            return {"Parameters": [], "NextToken": "0"}  # AWS answers with empty pages, too
+        more = {"NextToken": str(end)} if end < len(found) else {}
+        return {"Parameters": [self._described(name) for name in found[start:end]], **more}
+
+    def _passes(self, name: str, condition: dict[str, Any]) -> bool:
+        key, values = condition["Key"], condition["Values"]
+        if key == "Name":
+            return name in values
+        if key == "Path":
+            return name.rpartition("/")[0] in values
+        return self.rows[name].tags.get(key.removeprefix("tag:")) in values
 
     def _described(self, name: str) -> dict[str, Any]:
         row = self.rows[name]
@@ -188,13 +212,24 @@ class FakeSsm:
             "Description": row.description,
             "AllowedPattern": row.allowed_pattern,
         }
-        return {"Name": name, **{key: fact for key, fact in facts.items() if fact}}
+        shown = {"Name": name, "Version": row.version, "Type": row.type, "LastModifiedDate": _MODIFIED}
+        return {**shown, **{key: fact for key, fact in facts.items() if fact}}
+
+    def add_tags_to_resource(self, **arguments: Any) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            given = {tag["Key"]: tag["Value"] for tag in arguments["Tags"]}
+            self.rows[arguments["ResourceId"]].tags.update(given)
+            return {}
+
+        return self._act("AddTagsToResource", {"Name": arguments["ResourceId"], **arguments}, work)
 
     def delete_parameters(self, **arguments: Any) -> dict[str, Any]:
         def work() -> dict[str, Any]:
             names = arguments["Names"]
             assert len(names) <= 10
-            return {"DeletedParameters": [name for name in names if self.rows.pop(name, None)]}
+            gone = [name for name in names if self.rows.pop(name, None)]
+            self.deleted |= dict.fromkeys(gone, self.now())
+            return {"DeletedParameters": gone, "InvalidParameters": [name for name in names if name not in gone]}
 
         return self._act("DeleteParameters", arguments, work)
 
@@ -202,9 +237,10 @@ class FakeSsm:
 class FakeSession:
     """In place of an AwsSession."""
 
-    def __init__(self, ssm: Any, region: str = REGION) -> None:
-        self.ssm_reader = self.ssm_writer = ssm
+    def __init__(self, ssm: Any, clock: Clock, region: str = REGION) -> None:
+        self.ssm = ssm
         self.region = region
+        self.pace = Paces(clock)
 
 
 class FakeClock:
@@ -258,12 +294,14 @@ def given(text: str, source: str = "PROD_X") -> SourcedValue:
 class World:
     """A store, and a run against it."""
 
-    def __init__(self) -> None:
-        self.ssm = FakeSsm()
-        self.session: Any = FakeSession(self.ssm)
-        self.clock = FakeClock()
+    def __init__(self, ssm: FakeSsm | None = None, clock: FakeClock | None = None) -> None:
+        self.ssm = ssm or FakeSsm()
+        self.clock = clock or FakeClock()
+        self.ssm.now = self.clock.now
+        self.session: Any = FakeSession(self.ssm, self.clock)
         self.log = FakeLog()
         self.settings = SETTINGS
+        self.tags: dict[str, str] = {}
 
     def plan(self, parameters: Sequence[Parameter], values: dict[str, str]) -> Plan:
         """values: by path."""
@@ -278,8 +316,8 @@ class World:
         return self.plan(parameters, {at(key): text for key, text in values.items()})
 
     def write(self, plan: Plan, metadata: Metadata | None = None) -> WriteOutcome:
-        known = look_up(self.session, plan) if metadata is None else metadata
-        return write(self.session, plan, self.settings, self.log, self.clock, metadata=known)
+        known = look_up(self.session, plan, self.tags) if metadata is None else metadata
+        return write(self.session, plan, self.settings, self.log, self.clock, metadata=known, tags=self.tags)
 
     def push(self, values: dict[str, str], **more: Any) -> WriteOutcome:
         return self.write(self.plan_keys(values, **more))

@@ -78,10 +78,12 @@ def test_only_one_secret_can_come_from_standard_input(capsys, monkeypatch):
     assert "standard input" in told["problems"][0]["what"]
 
 
-def test_sarif_is_refused_as_not_built(capsys):
-    """Exit code 2, never something else than was asked for."""
+def test_sarif_is_what_validate_finds(capsys):
+    """Exit code 2 in another mode, never something else than was asked for."""
     assert cli.main(["validate", "--format", "sarif"]) == 2
-    assert "`--format sarif` is not built yet" in capsys.readouterr().out
+    assert json.loads(capsys.readouterr().out)["version"] == "2.1.0"
+    assert cli.main(["plan", "--environment", "prod", "--service", "shop", "--format", "sarif"]) == 2
+    assert "--format sarif tells what validate finds" in capsys.readouterr().out
 
 
 def test_paths_belong_to_validate(capsys):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import eso_provider
-from secret_action.cluster.content import expected_content
+from secret_action.cluster.content import carried, expected_content
 from secret_action.cluster.hashes import data_hash
 from secret_action.values import SecretValue
 
@@ -103,8 +103,60 @@ def test_data_is_put_over_data_from():
     assert _holds(spec, '{"a":"1","K":"2"}', {"a": b"1", "K": b"1"})
 
 
+def _template(data, **more):
+    return {"target": {"template": {"data": data, **more}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "data"),
+    [
+        (_template({}), {"K": b"v1"}),
+        (_template({}, metadata={"labels": {"a": "{{ .K }}"}}, type="Opaque"), {"K": b"v1"}),
+        (_template({"x": "y"}), {"x": b"y"}),
+        (_template({"url": "pg://u:{{ .K }}@h/{{.K}}"}), {"url": b"pg://u:v1@h/v1"}),
+        (_template({"a": "{{ .K | toString | b64enc }}"}), {"a": b"djE="}),
+        (_template({"a": "{{ .K }}"}, mergePolicy="Merge"), {"K": b"v1", "a": b"v1"}),
+        (_template({"K": "{{ .K }}!"}, mergePolicy="Merge"), {"K": b"v1!"}),
+        (_template({"K": "}} { }"}), {"K": b"}} { }"}),
+    ],
+)
+def test_the_plainest_templates_are_filled_in(spec, data):
+    """Those that let the keys through, and texts with `{{ .key }}` in them."""
+    assert _holds({**_entry(), **spec}, "v1", data)
+
+
+@pytest.mark.parametrize(
+    ("spec", "carries"),
+    [
+        ({}, True),
+        ({"target": {"creationPolicy": "Merge"}}, True),
+        ({"target": {"creationPolicy": "None"}}, False),
+        ({"target": {"manifest": {"kind": "ConfigMap"}}}, False),
+        (_template({"a": "{{ .K | quote }}"}), True),
+        (_template({"a": "{{ .K | upper }}"}), False),
+        (_template({"a": "{{ if .K }}{{ .K }}{{ end }}"}), False),
+        (_template({"a": "constant"}), False),
+        (_template({"a": "{{ .L | upper }}"}, mergePolicy="Merge"), True),
+        (_template({"K": "constant"}, mergePolicy="Merge"), False),
+        (_template({}, templateFrom=[{"configMap": {"name": "t"}}]), False),
+        (_entry(property="a"), False),
+        (_entry(version="3"), False),
+        (_entry(decodingStrategy="Auto"), False),
+        ({"data": [{"secretKey": "K", "remoteRef": {"key": PATH}, "sourceRef": {}}]}, False),
+    ],
+)
+def test_a_value_that_surely_shows_is_told_from_one_that_may_not(spec, carries):
+    """What a condition, a function or another store makes of it is not known."""
+    assert carried({**_entry(), **spec}, {PATH, "/other"}) == ((PATH,) if carries else ())
+
+
 UNKNOWN = {
-    "a template": ({"target": {"template": {"data": {"x": "y"}}}}, "x"),
+    "a template with a function": (_template({"x": "{{ .K | upper }}"}), "x"),
+    "a template with a condition": (_template({"x": "{{ if .K }}a{{ end }}"}), "x"),
+    "a template that trims": (_template({"x": "a {{- .K }}"}), "x"),
+    "a template that names another key": (_template({"x": "{{ .L }}"}), "x"),
+    "a template from elsewhere": (_template({}, templateFrom=[{"configMap": {"name": "t"}}]), "x"),
+    "a template of the old engine": (_template({"x": "y"}, engineVersion="v1"), "x"),
     "a generic target": ({"target": {"manifest": {"kind": "ConfigMap"}}}, "x"),
     "merged into another": ({"target": {"creationPolicy": "Merge"}}, "x"),
     "no Secret": ({"target": {"creationPolicy": "None"}}, "x"),

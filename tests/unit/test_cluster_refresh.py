@@ -6,10 +6,11 @@ import pytest
 from cluster_samples import LABELS, MD5, PATH, Log, failed, live, patched, rendered, settings, synced
 
 from secret_action.cluster import errors
-from secret_action.cluster.awaited import Awaited, Terms
+from secret_action.cluster.attempt import Terms
+from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.content import expected_content
 from secret_action.cluster.hashes import data_hash
-from secret_action.cluster.outside import Annotated, EventsRead, HashRead, Seen, WatchBroken
+from secret_action.cluster.outside import Annotated, EventsRead, HashRead, Seen, ToolsSeen, WatchBroken
 from secret_action.cluster.refresh import await_all
 from secret_action.cluster.targets import Target, targets
 from secret_action.errors import InputError
@@ -79,6 +80,9 @@ class World:
     def read_events(self, key, uid):
         found = self.events.pop(0) if self.events else ()
         self.queue.append(EventsRead(key, tuple(found)))
+
+    def look_at_tools(self, keys, marks, commit):
+        self.queue.append(ToolsSeen(()))
 
     def close(self):
         pass

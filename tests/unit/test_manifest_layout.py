@@ -18,7 +18,9 @@ def overlay(folder):
 
 def refusal(root, environment="prod", service=SERVICE, tenant_path="tenants/{service}"):
     with pytest.raises(ManifestError) as caught:
-        read_tenant(root, Scope(service, environment, tenant_path, ParameterPath(TEMPLATE), "aws-parameter-store"))
+        read_tenant(
+            root, Scope(service, environment, tenant_path, ParameterPath(TEMPLATE), "aws-parameter-store", True)
+        )
     (problem,) = caught.value.problems
     return problem
 

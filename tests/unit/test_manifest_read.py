@@ -144,7 +144,7 @@ def test_who_consumes_a_secret():
     job["spec"] = {"jobTemplate": {"spec": {"template": {"spec": pod}}}}
     found = read_consumers([claim, job])
     assert {consumer.secret_name for consumer in found} == {f"s{n}" for n in range(1, 8)}
-    assert Consumer("WebService", "w", "s1") in found
+    assert Consumer("WebService", "w", "s1", "secret1Name") in found
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_aliases_are_followed_once():
     for _ in range(40):
         node = [node, node]
     resource = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}, "spec": node}
-    assert read_consumers([resource]) == (Consumer("X", "x", "s"),)
+    assert read_consumers([resource]) == (Consumer("X", "x", "s", "secretName"),)
 
 
 def test_a_cancel_does_not_wait_for_a_slow_kustomize(tmp_path, monkeypatch):
@@ -203,9 +203,7 @@ def test_a_cancel_does_not_wait_for_a_slow_kustomize(tmp_path, monkeypatch):
     class Cancelled(BaseException):
         pass
 
-    def cancel(pool, function, folders):
-        for folder in folders:
-            pool.submit(function, folder)
+    def cancel(reading):
         started = time.monotonic()
         while not (tmp_path / "started").exists() and time.monotonic() - started < 5:
             time.sleep(0.01)
@@ -216,7 +214,7 @@ def test_a_cancel_does_not_wait_for_a_slow_kustomize(tmp_path, monkeypatch):
     kustomize.write_text(f"#!/bin/sh\n: > {tmp_path}/started\n{shutil.which('sleep')} 20\n")
     kustomize.chmod(0o755)
     monkeypatch.setenv("PATH", str(kustomize.parent))
-    monkeypatch.setattr(read.ThreadPoolExecutor, "map", cancel)
+    monkeypatch.setattr(read.Reading, "judged", cancel)
     before = set(threading.enumerate())
     started = time.monotonic()
     with pytest.raises(Cancelled):

@@ -38,7 +38,8 @@ def test_a_finding_points_at_its_line_when_the_manifest_is_in_the_workspace() ->
         Annotation(
             Severity.ERROR,
             "The key `/zerotouch/_ENV_/my-service/database_url` still names `_ENV_`.\n"
-            "Patch it in the overlay: `/zerotouch/prod/my-service/database_url`.",
+            "Patch it in the overlay: `/zerotouch/prod/my-service/database_url`.\n"
+            "https://github.com/zerotouch/secret-sync/blob/v1/docs/rules.md#placeholder-left",
             "placeholder-left",
             "tenants/my-service/overlays/prod/patches/secrets.yaml",
             15,
@@ -80,6 +81,14 @@ def test_a_message_is_no_longer_than_github_shows() -> None:
     (only,) = annotate(report)
     assert len(only.message) == MESSAGE_LIMIT
     assert only.message.endswith("…")
+
+
+def test_the_rule_s_page_is_the_last_line_however_long_the_message_is() -> None:
+    long = replace(samples.finding(), message="x" * 10_000)
+    for report in (samples.validating(), replace(samples.validating(), tenants=samples.TENANTS)):
+        (only,) = annotate(replace(report, findings=(long,)))
+        assert len(only.message) == MESSAGE_LIMIT
+        assert only.message.splitlines()[-1].endswith("/docs/rules.md#placeholder-left")
 
 
 def test_what_could_not_be_undone_is_an_error_with_its_command() -> None:

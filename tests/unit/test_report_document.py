@@ -64,3 +64,56 @@ def test_a_parameter_tells_its_whole_life() -> None:
             {"kind": "CronJob", "name": "my-service-report", "secret": "my-service-db"},
         ],
     }
+
+
+def test_a_finding_comes_with_what_a_program_needs_to_mend_it() -> None:
+    first = document(samples.validating())["findings"][0]
+    file = "tenants/my-service/overlays/prod/patches/secrets.yaml"
+    assert first == {
+        "rule": "placeholder-left",
+        "severity": "error",
+        "message": "The key `/zerotouch/_ENV_/my-service/database_url` still names `_ENV_`.",
+        "remedy": "Patch it in the overlay: `/zerotouch/prod/my-service/database_url`.",
+        "service": "my-service",
+        "overlay": "tenants/my-service/overlays/prod",
+        "file": file,
+        "line": 10,
+        "about": ["my-service-db", "DATABASE_URL", "/zerotouch/_ENV_/my-service/database_url"],
+        "edits": [
+            {
+                "file": file,
+                "line": 10,
+                "remove": ["      key: /zerotouch/_ENV_/my-service/database_url"],
+                "add": ["      key: /zerotouch/prod/my-service/database_url"],
+            }
+        ],
+        "help": "https://github.com/zerotouch/secret-sync/blob/v1/docs/rules.md#placeholder-left",
+    }
+    described = schema()["$defs"]
+    assert set(first) == set(described["finding"]["properties"])
+    assert set(first["edits"][0]) == set(described["edit"]["properties"])
+
+
+def test_what_is_silenced_comes_with_its_reason_and_is_no_finding() -> None:
+    report = document(samples.validating())
+    (silenced,) = report["silenced"]
+    assert silenced["finding"]["rule"] == "never-refreshes"
+    assert silenced["reason"] == "read by operator number 0 of the platform"
+    assert (silenced["file"], silenced["line"]) == ("tenants/my-service/secrets.yaml", 4)
+    assert len(report["findings"]) == 4
+
+
+def test_a_report_of_an_earlier_version_still_follows_the_schema() -> None:
+    report = document(samples.validating())
+    del report["silenced"]
+    for finding in report["findings"]:
+        for name in ("service", "about", "edits", "help"):
+            del finding[name]
+    jsonschema.Draft202012Validator(schema()).validate(report)
+
+
+def test_every_field_that_is_new_is_described() -> None:
+    described = schema()["$defs"]
+    for kind in ("finding", "edit", "silenced"):
+        for name, field in described[kind]["properties"].items():
+            assert field.get("description"), (kind, name)

@@ -27,6 +27,12 @@ def writes(report: RunReport, *states: WriteState) -> RunReport:
     return replace(report, writes=tuple(replace(one, state=state) for one, state in results))
 
 
+def of_tenants(*services: str) -> RunReport:
+    manifests = tuple(replace(samples.manifest(), service=service) for service in services)
+    report = replace(samples.validating(), service="", manifests=manifests)
+    return replace(report, findings=(), silenced=(), exit_code=0)
+
+
 REFRESHED = replace(samples.first_release(), mode="refresh", plan=None, writes=())
 BEFORE_THE_PLAN = replace(samples.first_release(), plan=None, writes=(), refreshes=())
 PROVEN, NOT_PROVEN = RefreshState.PROVEN, RefreshState.NOT_PROVEN
@@ -97,8 +103,38 @@ PROVEN, NOT_PROVEN = RefreshState.PROVEN, RefreshState.NOT_PROVEN
             "Dry run: nothing was refreshed for my-service in prod.",
         ),
         (
-            replace(samples.validating(), findings=(), exit_code=0),
+            replace(samples.validating(), findings=(), silenced=(), exit_code=0),
             "The manifests of my-service are valid: 4 overlays, no findings.",
+        ),
+        (
+            replace(samples.validating(), findings=(), exit_code=0),
+            "The manifests of my-service are valid: 4 overlays, no findings, 1 silenced.",
+        ),
+        (
+            of_tenants("a", "b", "c"),
+            "The manifests of a, b and c are valid: 3 overlays, no findings.",
+        ),
+        (
+            of_tenants("a", "b", "c", "d"),
+            "The manifests of 4 tenants are valid: 4 overlays, no findings.",
+        ),
+        (
+            replace(of_tenants(), environment="prod"),
+            "The manifests of every tenant in prod are valid: 0 overlays, no findings.",
+        ),
+        (
+            replace(samples.validating(), cancelled=True, exit_code=1),
+            "Cancelled: the manifests of my-service were not judged to the end.",
+        ),
+        (
+            samples.pruned(),
+            "Released my-service to prod: 1 parameter deleted, 5 unchanged; "
+            "all 5 ExternalSecrets proven to hold the wanted values.",
+        ),
+        (
+            failing(writes(samples.pruned(), WriteState.FAILED), "SSM said no."),
+            "Released my-service to prod: 5 parameters unchanged; all 5 ExternalSecrets proven to hold the wanted "
+            "values. But what is left over was not all deleted: SSM said no.",
         ),
         (
             samples.validating(),

@@ -7,6 +7,7 @@ import re
 import report_samples as samples
 
 from sandbox.page import render_page
+from secret_action.report.links import RULES_PAGE
 from secret_action.report.summary import render_summary
 
 
@@ -21,4 +22,5 @@ def test_the_page_holds_each_run_with_its_log_and_summary() -> None:
 
 def test_the_page_stands_alone() -> None:
     page = render_page("x", [("y", "", render_summary(samples.hostile()))])
+    page = page.replace(f'href="{RULES_PAGE}#', "")  # leads to the rules, and loads nothing
     assert not re.search(r"<(?:script|link|img|iframe)|(?:src|href)=|url\(|@import", page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_report_markdown import PARSER, TEXTS
 
-from secret_action.model import Action, RunReport, Severity
+from secret_action.model import Action, Finding, Problem, RunReport, Severity
+from secret_action.report.links import RULES_PAGE
 from secret_action.report.summary import SIZE_LIMIT, render_summary
 
 
@@ -55,11 +57,13 @@ def test_validate_shows_findings_first_and_nothing_of_ssm() -> None:
     summary = render_summary(samples.validating())
     assert headings(summary)[1:] == [
         "Findings: 3 errors and 1 warning",
+        "Ready to paste",
+        "Silenced",
         "Overlays",
         "What the manifests ask for",
     ]
     assert "SSM" not in summary
-    assert summary.index("❌ | `placeholder-left`") < summary.index("⚠️ | `never-refreshes`")
+    assert summary.index("| ❌ |") < summary.index("| ⚠️ |")
 
 
 def test_what_could_not_be_undone_comes_with_the_command_that_would() -> None:
@@ -135,8 +139,12 @@ def test_no_text_from_outside_changes_the_page(name: str) -> None:
     for kind in kinds:
         found, wanted = (sum(1 for token in page if token.type == kind) for page in (tokens, calm))
         assert found == wanted, kind
+    assert sum(token.info == "diff" for token in tokens) == sum(token.info == "diff" for token in calm) == 2
     inline = {child.type for token in tokens for child in token.children or ()}
-    assert not inline & {"link_open", "image", "em_open", "s_open"}
+    assert not inline & {"image", "em_open", "s_open"}
+    links = [child for token in tokens for child in token.children or () if child.type == "link_open"]
+    assert all(str(link.attrs["href"]).startswith(f"{RULES_PAGE}#") for link in links)
+    assert len(links) == 3
     html = {child.content for token in tokens for child in token.children or () if child.type == "html_inline"}
     assert html <= {"<sub>", "</sub>", "<br>"}
 
@@ -151,3 +159,105 @@ def test_findings_beyond_the_fold_are_counted() -> None:
     summary = render_summary(replace(samples.validating(), findings=found, exit_code=0))
     assert "<details><summary>980 more</summary>" in summary
     assert "Not listed: 100 more." in summary
+
+
+def test_a_finding_s_rule_leads_to_its_page() -> None:
+    link = "[`placeholder-left`](https://github.com/zerotouch/secret-sync/blob/v1/docs/rules.md#placeholder-left)"
+    assert f"| ❌ | `tenants/my-service/overlays/prod/patches/secrets.yaml:10` | {link} |" in render_summary(
+        samples.validating()
+    )
+
+
+def test_what_mends_the_findings_is_one_patch_for_each_file() -> None:
+    summary = render_summary(samples.validating())
+    assert summary.count("```diff") == 1
+    assert (
+        "<details open><summary><code>tenants/my-service/overlays/prod/patches/secrets.yaml</code>: "
+        "<code>placeholder-left</code></summary>\n\n```diff\n--- a/tenants/my-service/overlays/prod/patches/"
+    ) in summary
+    assert "\n-      key: /zerotouch/_ENV_/my-service/database_url\n+      key: /zerotouch/prod/" in summary
+
+
+def test_patches_of_several_files_are_folded() -> None:
+    first, second = samples.finding(0), samples.finding(1)
+    moved = replace(second, edits=tuple(replace(edit, file="other.yaml") for edit in second.edits))
+    summary = render_summary(replace(samples.validating(), findings=(first, moved)))
+    assert summary.count("```diff") == 2
+    assert "<details open>" not in summary
+
+
+def test_a_finding_whose_edits_overlap_is_told_to_be_mended_next() -> None:
+    other = tuple(replace(edit, add=("another",)) for edit in samples.finding().edits)
+    findings = (samples.finding(), replace(samples.finding(), rule="wrong-environment", edits=other))
+    summary = render_summary(replace(samples.validating(), findings=findings))
+    assert "1 more finding would change the same lines" in summary
+    assert "another" not in summary
+
+
+def test_a_patch_that_nobody_would_read_is_only_named() -> None:
+    (edit,) = samples.finding().edits
+    long = replace(samples.finding(), edits=(replace(edit, add=("x" * 100,) * 300),))
+    summary = render_summary(replace(samples.validating(), findings=(long,)))
+    assert "```diff" not in summary
+    assert "The JSON report has its edits." in summary
+
+
+def test_ten_thousand_findings_with_patches_of_their_own_fit() -> None:
+    def own(number: int) -> Finding:
+        found = samples.finding(number)
+        return replace(found, edits=tuple(replace(edit, file=f"{edit.file}-{number}") for edit in found.edits))
+
+    findings = tuple(own(number) for number in range(10_000))
+    summary = render_summary(replace(samples.validating(), findings=findings))
+    assert len(summary.encode()) <= SIZE_LIMIT
+    assert "```diff" in summary
+    assert re.search(r"Not listed: 9\d{3} more", summary)
+
+
+MODES = ("validate", "plan", "push", "refresh", "release", "cleanup")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_silenced_is_told_in_every_mode_with_its_reason(mode: str) -> None:
+    for code in (0, 1, 2):
+        summary = render_summary(RunReport(mode, "my-service", silenced=(samples.silenced(7),), exit_code=code))
+        assert "Silenced" in headings(summary)
+        assert "Reason: read by operator number 7 of the platform" in summary
+        assert "Silenced in `tenants/my-service/secrets.yaml:4`" in summary
+
+
+def test_thousands_of_silenced_findings_fold_and_are_counted() -> None:
+    silenced = tuple(samples.silenced(number) for number in range(1_100))
+    summary = render_summary(replace(samples.validating(), silenced=silenced))
+    assert "<details><summary>980 more</summary>" in summary
+    assert "Not listed: 100 more." in summary
+
+
+def test_with_several_tenants_each_finding_names_its_own() -> None:
+    report = replace(samples.validating(), service="", findings=(samples.finding(),))
+    assert "| Tenant | What is wrong" not in render_summary(report)
+    other = replace(samples.finding(1), service="my-other-service")
+    summary = render_summary(replace(report, findings=(*report.findings, other)))
+    assert "| Tenant | What is wrong" in summary
+    assert "| `my-other-service` | The key" in summary
+
+
+def test_an_overlay_s_errors_stand_in_its_row() -> None:
+    summary = render_summary(samples.validating())
+    assert "| `prod` | `tenants/my-service/overlays/prod` | 6 | 5 | 3 | 1 |" in summary
+    assert "| `dev` | `tenants/my-service/overlays/dev` | 6 | 5 |  |  |" in summary
+
+
+def test_a_deleted_parameter_is_told_as_such() -> None:
+    summary = render_summary(samples.pruned())
+    assert summary.startswith("## ✅ Released my-service to prod: 1 parameter deleted, 5 unchanged; all 5")
+    assert "| `old_token` | deleted | no manifest asks for it |" in summary
+
+
+def test_that_there_are_findings_is_no_failure_of_its_own() -> None:
+    counted = Problem("The manifests hold 3 errors.", "Mend what is listed under findings.")
+    broken = Problem("secrets.yaml is no YAML.", "Mend it.")
+    report = replace(samples.validating(), problems=(counted,))
+    assert "What failed, and what to do" not in headings(render_summary(report))
+    assert "What failed, and what to do" in headings(render_summary(replace(report, problems=(counted, broken))))
+    assert "What failed, and what to do" in headings(render_summary(replace(report, mode="release")))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sandbox.github import make_app_key
 from secret_action import contract
 from secret_action.errors import InputError
-from secret_action.settings import parse
+from secret_action.inputs import parse
 from secret_action.values import SecretValue
 
 GOOD = {"environment": "production", "service": "my-service"}
@@ -41,6 +41,15 @@ def test_defaults_are_those_of_the_contract():
     [
         ("mode", "relase", "is not one of"),
         ("environment", "Prod", "no environment's name"),
+        ("prune", "all", "neither true, false nor a number"),
+        ("prune", "-1", "neither true, false nor a number"),
+        ("tags", "team payments", "has no “=”"),
+        ("tags", "team=a\nteam=b", "there twice"),
+        ("tags", "aws:team=payments", "is taken"),
+        ("tags", "managed-by=me", "is taken"),
+        ("tags", "te;am=payments", "no tag that AWS takes"),
+        ("tags", "team=" + "x" * 257, "no tag that AWS takes"),
+        ("tags", "\n".join(f"t{n}=x" for n in range(47)), "more than AWS takes"),
         ("environment", "", "is required"),
         ("environment", "github", "cannot be one"),
         ("service", "../etc", "no service's name"),
@@ -74,16 +83,12 @@ def test_a_wrong_input_is_named_with_what_is_wrong(name, value, says):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("mode", "cleanup"),
         ("refresh", "force"),
         ("restart", "changed"),
-        ("prune", "true"),
-        ("prune", "5"),
-        ("tags", "a=b"),
     ],
 )
 def test_what_is_not_built_yet_is_refused_and_never_ignored(name, value):
-    """A run that was asked to prune must not look as if it had."""
+    """A run that was asked to restart must not look as if it had."""
     (problem,) = wrong({name: value})
     assert "not built yet" in problem
     assert name in problem
@@ -168,3 +173,42 @@ def test_every_input_of_the_contract_is_read():
 
     parse(Spy(GOOD), ENVIRON)
     assert asked == {definition.name for definition in contract.INPUTS}
+
+
+@pytest.mark.parametrize(
+    ("mode", "prune", "most"),
+    [
+        ("release", "", 0),
+        ("release", "false", 0),
+        ("release", "true", 10),
+        ("push", "3", 3),
+        ("push", "0", 0),
+        ("cleanup", "", 100),
+        ("cleanup", "250", 250),
+    ],
+)
+def test_how_much_may_be_deleted(mode, prune, most):
+    """Nothing unless asked for; in a preview environment all, up to a limit."""
+    assert parse(GOOD | {"mode": mode, "environment": "pr-7", "prune": prune}, ENVIRON).prune == most
+
+
+@pytest.mark.parametrize("environment", ["prod", "production", "dev", "preview", "prx"])
+def test_cleanup_is_for_preview_environments_only(environment):
+    """It deletes everything."""
+    (problem,) = wrong({"mode": "cleanup", "environment": environment})
+    assert "no preview environment" in problem
+
+
+def test_an_environment_in_capitals_is_met_with_the_name_that_is_meant():
+    """Folders and paths have it in lower case."""
+    with pytest.raises(InputError) as caught:
+        parse({**GOOD, "environment": "Production"}, ENVIRON)
+    assert caught.value.problems[0].remedy == "Did you mean “production”?"
+
+
+def test_tags_are_lines():
+    """White space around them does not matter."""
+    assert parse(GOOD | {"tags": "\n team = payments \ncost-centre=42=a\n"}, ENVIRON).aws.tags == {
+        "team": "payments",
+        "cost-centre": "42=a",
+    }

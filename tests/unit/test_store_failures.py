@@ -56,6 +56,13 @@ CASES = {
         "tier: Advanced",
     ),
     "validation": (aws_error("ValidationException", "1 validation error"), "refused", "{{…}}"),
+    "nested": (
+        aws_error("ValidationException", "Parameter value can't nest another parameter. Do not use …"),
+        "reference to another parameter",
+        "base64",
+    ),
+    "tags": (aws_error("TooManyTagsError"), "more than 50 tags", "list-tags-for-resource"),
+    "too many updates": (aws_error("TooManyUpdates"), "other clients update", "no other job"),
     "throttled": (throttled(), "throttled", "high-throughput-enabled"),
     "quota": (aws_error("ParameterLimitExceeded"), "as many parameters", "tier: Advanced"),
     "labelled": (aws_error("ParameterMaxVersionLimitExceeded"), "label", "unlabel-parameter-version"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from store_world import REGION, WHERE, at, entries, given, parameter
 
 from secret_action.model import Action, Parameter, Plan, Problem, Reference, StoredParameter
-from secret_action.store import Metadata, Reading, check_plan, make_plan
+from secret_action.store import Metadata, Reading, check_plan, judge_tiers, make_plan
 from secret_action.store.limits import name_fault
 from secret_action.store.metadata import Details
 from secret_action.values import SecretValue
@@ -79,6 +79,42 @@ def test_the_plan_keeps_the_manifests_order() -> None:
 def test_a_change_of_type_is_said() -> None:
     plan = plan_of(parameter("k"), "old", holding(stored("k", type="StringList")))
     assert plan.entries[0].note == "was a StringList, becomes a SecureString"
+
+
+def test_a_wrong_type_is_marked_also_where_no_value_was_given() -> None:
+    kept = plan_of(parameter("k"), None, holding(stored("k", type="String"))).entries[0]
+    assert (kept.action, kept.type_wrong) == (Action.KEEP, True)
+    assert kept.note == "is a String; hand its value over to make it a SecureString"
+    changed = plan_of(parameter("k"), "old", holding(stored("k", type="String"))).entries[0]
+    assert (changed.action, changed.type_wrong) == (Action.UPDATE, True)
+    assert not plan_of(parameter("k"), "new", holding(stored("k"))).entries[0].type_wrong
+
+
+@pytest.mark.parametrize(
+    ("tier", "has", "text", "small"),
+    [
+        ("", "Standard", "x" * 4097, True),
+        ("Standard", "Standard", "x" * 4097, True),
+        ("", "Advanced", "x" * 4097, False),
+        ("Advanced", "Standard", "x" * 4097, False),
+        ("", "Standard", "x" * 4096, False),
+    ],
+)
+def test_a_tier_that_is_too_small_is_marked(tier: str, has: str, text: str, small: bool) -> None:
+    metadata = Metadata({at("k"): Details(tier=has)})
+    plan = judge_tiers(plan_of(parameter("k", tier=tier), text, holding(stored("k"))), metadata)
+    assert plan.entries[0].tier_too_small == small
+    assert bool(problems(plan, metadata=metadata)) == small
+
+
+def test_the_plan_knows_what_an_approver_asks() -> None:
+    """Which version stands, since when, and where the new value comes from."""
+    row = StoredParameter(at("k"), 4, "SecureString", "2026-01-02T03:04:05+00:00", SecretValue("old"))
+    [entry] = plan_of(parameter("k"), "new", holding(row), "PROD_K").entries
+    assert entry.stored is not None
+    assert entry.given is not None
+    assert (entry.stored.version, entry.stored.modified) == (4, "2026-01-02T03:04:05+00:00")
+    assert entry.given.source == "PROD_K"
 
 
 def test_every_missing_value_is_named_with_the_names_it_was_looked_for_under() -> None:

@@ -113,14 +113,14 @@ def test_clients_leave_nothing_to_changing_defaults(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_RETRY_MODE", "legacy")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "50")
     made = session()
-    for client, attempts in ((made.ssm_reader, 6), (made.ssm_writer, 1), (made.sts, 6), (made.eks, 6)):
+    for client, attempts in ((made.ssm, 1), (made.sts, 6), (made.eks, 6)):
         config: Any = client.meta.config
         assert config.retries == {"mode": "standard", "total_max_attempts": attempts}
         assert (config.connect_timeout, config.read_timeout) == (5, 15)
         assert f"secret-sync/{__version__}" in config.user_agent
         assert config.max_pool_connections == 16
         assert client.meta.region_name == REGION
-    assert made.ssm_reader is made.ssm_reader
+    assert made.ssm is made.ssm
 
 
 @pytest.mark.usefixtures("credentials")

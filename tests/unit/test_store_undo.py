@@ -161,12 +161,48 @@ def test_a_tier_that_was_raised_stays_and_is_said() -> None:
     assert (result.state, result.detail) == ("undone", "put back; its tier stays as it was raised")
 
 
-def test_a_version_that_moved_stops_the_run_and_is_never_overwritten() -> None:
-    """Somebody wrote between our read and our write: ours stands on top of theirs, and only a person may decide."""
+def test_a_version_that_moved_before_the_write_stops_the_run_and_stands() -> None:
+    """Somebody wrote between the plan and our write: seen by the look just before it."""
     world = World()
     world.ssm.put(at("old"), "before")
     plan = world.plan_keys({"old": "after"})
     world.ssm.put(at("old"), "theirs")
+
+    outcome = world.write(plan)
+
+    assert (world.ssm.rows[at("old")].value, world.ssm.rows[at("old")].version) == ("theirs", 2)
+    assert of(outcome, "old").state == "failed"
+    assert f"Somebody else wrote {at('old')}" in outcome.problems[0].what
+    assert "Their version 2 stands" in outcome.problems[0].what
+
+
+def test_the_same_value_written_by_somebody_else_is_what_was_wanted() -> None:
+    world = World()
+    world.ssm.put(at("old"), "before")
+    plan = world.plan_keys({"old": "after", "new": "n"})
+    world.ssm.put(at("old"), "after")
+    outcome = world.write(plan)
+    assert states(outcome) == {"old": "written", "new": "written"}
+    assert world.ssm.rows[at("old")].version == 2
+
+
+def at_that_moment(world: World, path: str, act: Callable[[], None]) -> None:
+    """Somebody else acts after our last look at `path`, before our write arrives."""
+
+    def fault(operation: str, arguments: dict[str, Any]) -> Exception | None:
+        if operation == "PutParameter" and arguments["Name"] == path:
+            act()
+        return None
+
+    world.ssm.faults.append(fault)
+
+
+def test_a_version_that_moved_at_that_moment_stops_the_run_and_is_never_overwritten() -> None:
+    """Somebody wrote between our look and our write: ours stands on top of theirs, and only a person may decide."""
+    world = World()
+    world.ssm.put(at("old"), "before")
+    plan = world.plan_keys({"old": "after"})
+    at_that_moment(world, at("old"), lambda: world.ssm.put(at("old"), "theirs"))
 
     outcome = world.write(plan)
 
@@ -178,11 +214,21 @@ def test_a_version_that_moved_stops_the_run_and_is_never_overwritten() -> None:
     assert "The value of this run stands" in outcome.problems[0].what
 
 
-def test_a_parameter_deleted_and_made_anew_by_us_is_named() -> None:
+def test_a_parameter_deleted_before_the_write_is_not_made_anew() -> None:
     world = World()
     world.ssm.put(at("old"), "before")
     plan = world.plan_keys({"old": "after"})
     del world.ssm.rows[at("old")]
+    outcome = world.write(plan, Metadata())
+    assert world.ssm.values() == {}
+    assert "They deleted it" in outcome.problems[0].what
+
+
+def test_a_parameter_deleted_at_that_moment_and_made_anew_by_us_is_named() -> None:
+    world = World()
+    world.ssm.put(at("old"), "before")
+    plan = world.plan_keys({"old": "after"})
+    at_that_moment(world, at("old"), lambda: world.ssm.rows.clear())
     result = of(world.write(plan, Metadata()), "old")
     assert (result.state, result.version) == ("left", 1)
     assert result.command == f"aws ssm delete-parameter --region eu-west-1 --name {at('old')}"
@@ -500,8 +546,7 @@ def test_a_cancel_at_any_moment_leaves_everything_old_or_named(refuse: bool) -> 
 
 
 def test_a_request_that_hangs_is_named_after_the_grace() -> None:
-    world = World()
-    world.clock = FakeClock(tick=0.2)
+    world = World(clock=FakeClock(tick=0.2))
     plan = world.plan_keys({"a": secret("a"), "hangs": secret("h")})
     hanging, goes_on = threading.Event(), threading.Event()
 
@@ -529,8 +574,7 @@ def test_a_request_that_hangs_is_named_after_the_grace() -> None:
 
 
 def test_an_undo_that_does_not_fit_is_cut_off_and_named() -> None:
-    world = World()
-    world.clock = FakeClock(tick=0.5)
+    world = World(clock=FakeClock(tick=0.5))
     world.ssm.put(at("old"), "before")
     plan = world.plan_keys({"old": "after"})
     goes_on = threading.Event()

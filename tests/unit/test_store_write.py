@@ -131,7 +131,8 @@ def test_details_are_looked_up_fifty_a_call() -> None:
     for key in keys:
         world.ssm.put(at(key), "before")
     world.push(dict.fromkeys(keys, "after"))
-    sizes = [len(call["Names"]) for operation, call in world.ssm.calls if operation == "DescribeParameters"]
+    described = [call for operation, call in world.ssm.calls if operation == "DescribeParameters"]
+    sizes = [len(call["ParameterFilters"][0]["Values"]) for call in described if "NextToken" not in call]
     assert sizes == [50, 50, 1]
 
 
@@ -301,7 +302,7 @@ def test_a_bad_day_loses_nothing(seed: int) -> None:
     assert {row.version for row in world.ssm.rows.values()} == {1, 2}
 
 
-_VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0{"), min_size=1, max_size=200)
+_VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=200)
 
 
 @at_most(max_examples=60, deadline=None)
@@ -364,8 +365,7 @@ def test_the_plan_itself_shows_no_value() -> None:
 
 def test_progress_is_told_while_ssm_is_slow() -> None:
     """The request ends only when the main thread has told how far it is."""
-    world = World()
-    world.clock = FakeClock(tick=2)
+    world = World(clock=FakeClock(tick=2))
     told = threading.Event()
     world.log.progress = lambda text: (world.log.lines.append(text), told.set())[0]  # type: ignore[method-assign]
     plan = world.plan_keys({"a": "a"})

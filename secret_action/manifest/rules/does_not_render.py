@@ -29,6 +29,7 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
             if need
             else f"See for yourself: kubectl kustomize {overlay.folder}",
             overlay.where,
+            (overlay.environment,),
         )
 
 
@@ -39,7 +40,11 @@ RULE = Rule(
     "Nothing can be said of what it asks for, and Argo CD or Flux will not deploy it either.",
     """# overlays/prod/kustomization.yaml
 resources:
-- ../../bse      # misspelt
+  - ../../bse # misspelt
 """,
-    _check,
+    """# overlays/prod/kustomization.yaml
+resources:
+  - ../../base
+""",
+    check=_check,
 )

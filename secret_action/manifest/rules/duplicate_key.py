@@ -23,10 +23,11 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
         first = owners.setdefault(target, external_secret)
         if first is not external_secret:
             yield Flaw(
-                f"ExternalSecrets {first.name} and {external_secret.name} both make the Secret {target[1]}: the "
-                "operator lets only one own it.",
-                "Give one of them another target.name, or creationPolicy: Merge.",
+                f"ExternalSecrets {first.name} ({first.where}) and {external_secret.name} both make the Secret "
+                f"{target[1]}: the operator lets only one own it.",
+                "Give one of them another spec.target.name, or spec.target.creationPolicy: Merge.",
                 external_secret.where,
+                (external_secret.name, target[1]),
             )
     for external_secret, reference in references(overlay):
         if not reference.secret_key:
@@ -35,10 +36,11 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
         earlier = by_key.setdefault(target_key, reference)
         if _wanted(earlier) != _wanted(reference):
             yield Flaw(
-                f"Secret {external_secret.secret_name}: {reference.secret_key} is asked for twice, from {earlier.path} "
-                f"({earlier.where}) and from {reference.path}.",
-                "Keep one of the two.",
+                f"Secret {external_secret.secret_name}: {reference.secret_key} is asked for twice, from "
+                f"{_shown(earlier)} ({earlier.where}) and from {_shown(reference)}.",
+                "Keep the right one of the two entries.",
                 reference.where,
+                (external_secret.name, reference.secret_key, reference.path),
             )
 
 
@@ -46,16 +48,36 @@ def _wanted(reference: Reference) -> tuple[str, str, str]:
     return reference.path, reference.property, reference.version
 
 
+def _shown(reference: Reference) -> str:
+    more = (
+        f"property {reference.property}" * bool(reference.property),
+        f"version {reference.version}" * bool(reference.version),
+    )
+    return ", ".join(filter(None, (reference.path, *more)))
+
+
 RULE = Rule(
     "duplicate-key",
     Severity.ERROR,
     "one secretKey or Secret asked for twice in conflicting ways",
     "Which of the two values the pods get is left to chance.",
-    """  data:
-  - secretKey: DATABASE_URL
-    remoteRef: {key: /zerotouch/prod/my-service/database_url}
-  - secretKey: DATABASE_URL
-    remoteRef: {key: /zerotouch/prod/my-service/replica_url}
+    """spec:
+  data:
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/prod/my-service/database_url
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/prod/my-service/replica_url
 """,
-    _check,
+    """spec:
+  data:
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/prod/my-service/database_url
+    - secretKey: REPLICA_URL
+      remoteRef:
+        key: /zerotouch/prod/my-service/replica_url
+""",
+    check=_check,
 )

@@ -2,62 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from secret_action.manifest.overlay import Overlay
-from secret_action.manifest.rules.rule import Flaw, Rule
-from secret_action.model import ExternalSecret, Severity
-from secret_action.naming import PLACEHOLDER
+from secret_action.manifest import yaml_edit
+from secret_action.manifest.draft import Draft
+from secret_action.manifest.external_secrets import mapping
+from secret_action.manifest.overlay import Overlay, Tenant
+from secret_action.manifest.patches import has_operations, target_of, write_patch
+from secret_action.manifest.paths import in_environment
+from secret_action.manifest.rules.rule import Fix, Flaw, Rule
+from secret_action.manifest.yaml_edit import EditError
+from secret_action.model import ExternalSecret, Reference, Severity
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
     for base in overlay.bases:
-        rendered = _counterpart(base, overlay.external_secrets)
-        if rendered is None:
-            continue
-        kept = {reference.secret_key for reference in rendered.references}
-        extracted = [reference.path for reference in rendered.references if reference.extract]
-        # The place to mend is the patch that replaced the list: where one of the surviving entries is written.
-        place = next((reference.where for reference in rendered.references), overlay.where)
-        for reference in base.references:
-            path = reference.path.replace(PLACEHOLDER, overlay.environment)
-            if reference.secret_key and reference.secret_key not in kept:
-                what, field = f"secretKey {reference.secret_key}", "data"
-                line = f"{{secretKey: {reference.secret_key}, remoteRef: {{key: {path}}}}}"
-            elif reference.extract and path not in extracted and len(extracted) < _extracts(base):
-                what, field = f"dataFrom.extract of {reference.path}", "dataFrom"
-                line = f"{{extract: {{key: {path}}}}}"
-            else:
+        for external_secret in base.external_secrets:
+            rendered = overlay.rendered(external_secret)
+            if rendered is None:
                 continue
-            yield Flaw(
-                f"ExternalSecret {rendered.name}: {what} is in the base ({reference.where}) and lost in "
-                f"{overlay.folder}: a patch replaces the whole list spec.{field}.",
-                f"Repeat it in the patch: - {line}",
-                place,
-            )
+            for reference in _lost(overlay, external_secret, rendered):
+                what = f"secretKey {reference.secret_key}" if reference.secret_key else "dataFrom.extract"
+                entry = _entry(overlay, external_secret, reference)
+                # The place to mend is the patch that replaced the list: where one of its entries is written.
+                place = next((kept.where for kept in rendered.references if kept.extract == reference.extract), None)
+                yield Flaw(
+                    f"ExternalSecret {rendered.name}: {what} of {reference.path} is in the base ({reference.where}) "
+                    f"and lost in {overlay.folder}: a patch replaces the whole list spec.{_field(reference)}.",
+                    f"Repeat it in the patch, under spec.{_field(reference)}:\n{yaml_edit.dump([entry])}",
+                    place or overlay.where,
+                    tuple(each for each in (rendered.name, reference.secret_key, reference.path) if each),
+                    fix=_fix([overlay], rendered.name, external_secret, reference),
+                )
 
 
-def _extracts(external_secret: ExternalSecret) -> int:
-    return sum(reference.extract for reference in external_secret.references)
+def _lost(overlay: Overlay, base: ExternalSecret, rendered: ExternalSecret) -> Iterator[Reference]:
+    kept = {reference.secret_key for reference in rendered.references}
+    extracted = {reference.path for reference in rendered.references if reference.extract}
+    wanted = sum(reference.extract for reference in base.references)
+    for reference in base.references:
+        if reference.extract:
+            if len(extracted) < wanted and not extracted & {reference.path, in_environment(overlay, reference.path)}:
+                yield reference
+        elif reference.secret_key and reference.secret_key not in kept:
+            yield reference
 
 
-def _counterpart(base: ExternalSecret, rendered: tuple[ExternalSecret, ...]) -> ExternalSecret | None:
-    """The same ExternalSecret in the overlay, whose name a prefix or suffix may have changed."""
-    exact = [other for other in rendered if other.name == base.name]
-    return next(iter(exact or [other for other in rendered if other.where == base.where]), None)
+def _compare(tenant: Tenant) -> Iterator[Flaw]:
+    """Keys that are in no base, and in one environment and not in another that has the same ExternalSecret."""
+    reported = set()
+    for overlay in tenant.overlays:
+        for external_secret in overlay.external_secrets:
+            for reference in external_secret.references:
+                name, key = external_secret.name, reference.secret_key
+                without = [other for other in tenant.overlays if _lacks(other, name, key)]
+                if not key or not without or (name, key) in reported or _in_base(tenant.overlays, name, key):
+                    continue
+                reported.add((name, key))
+                folders = ", ".join(other.folder for other in without)
+                yield Flaw(
+                    f"ExternalSecret {name}: secretKey {key} is in {overlay.folder} and not in {folders}; no base has "
+                    "it.",
+                    f"Add it there, or take it out of {overlay.folder} where no pod needs it.",
+                    reference.where,
+                    (name, key),
+                    Severity.WARNING,
+                    fix=_fix(without, name, external_secret, reference),
+                )
+
+
+def _lacks(overlay: Overlay, name: str, key: str) -> bool:
+    found = [each for each in overlay.external_secrets if each.name == name]
+    return bool(found) and not any(reference.secret_key == key for each in found for reference in each.references)
+
+
+def _in_base(overlays: Sequence[Overlay], name: str, key: str) -> bool:
+    bases = [
+        each for overlay in overlays for base in overlay.bases if not base.is_overlay for each in base.external_secrets
+    ]
+    return any(each.name == name and key == reference.secret_key for each in bases for reference in each.references)
+
+
+def _fix(overlays: Sequence[Overlay], name: str, origin: ExternalSecret, reference: Reference) -> Fix:
+    """Puts the entry behind those that each overlay has."""
+
+    def fix(draft: Draft) -> None:
+        for overlay in overlays:
+            rendered = next(each for each in overlay.external_secrets if each.name == name)
+            target = target_of(overlay, rendered)
+            if has_operations(draft, overlay, target):
+                raise EditError("JSON6902 operations change the list; where the entry belongs among them is not known.")
+            there = rendered.spec.get(_field(reference))
+            entries = [*(there if isinstance(there, list) else ()), _entry(overlay, origin, reference)]
+            write_patch(draft, overlay, target, {_field(reference): entries})
+
+    return fix
+
+
+def _field(reference: Reference) -> str:
+    return "dataFrom" if reference.extract else "data"
+
+
+def _entry(overlay: Overlay, origin: ExternalSecret, reference: Reference) -> dict[str, Any]:
+    """The entry of a list that a reference stands for, as this overlay should have it."""
+    inner = "extract" if reference.extract else "remoteRef"
+    entries = origin.spec.get(_field(reference))
+    for entry in entries if isinstance(entries, list) else ():
+        said = mapping(mapping(entry).get(inner))
+        if said.get("key") == reference.path and mapping(entry).get("secretKey", "") == reference.secret_key:
+            found: dict[str, Any] = copy.deepcopy(dict(entry))
+            found[inner] = {**said, "key": in_environment(overlay, reference.path)}
+            return found
+    return {"secretKey": reference.secret_key, inner: {"key": in_environment(overlay, reference.path)}}
 
 
 RULE = Rule(
     "key-lost",
     Severity.ERROR,
-    "a secretKey (or `dataFrom.extract`) that is in the base and not in the rendered overlay",
+    "a secretKey (or `dataFrom.extract`) that is in the base and not in the rendered overlay; a warning for one that "
+    "is in no base, and in one environment and not in another",
     "kustomize replaces a custom resource's whole list: a patch that names one entry drops all others, and pods start "
     "without them.",
-    """# base has DATABASE_URL and DATABASE_CA; overlays/prod/patches/secrets-patch.yaml:
+    """# the base has DATABASE_URL and DATABASE_CA; overlays/prod/patches/secrets-patch.yaml:
+spec:
   data:
-  - secretKey: DATABASE_URL
-    remoteRef:
-      key: /zerotouch/prod/my-service/database_url
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/prod/my-service/database_url
 """,
-    _check,
+    """# overlays/prod/patches/secrets-patch.yaml
+spec:
+  data:
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/prod/my-service/database_url
+    - secretKey: DATABASE_CA
+      remoteRef:
+        key: /zerotouch/prod/my-service/database_ca
+""",
+    check=_check,
+    compare=_compare,
 )

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from secret_action.manifest.overlay import Overlay
-from secret_action.manifest.rules.rule import Flaw, Rule, entry, references
-from secret_action.model import Severity
-from secret_action.naming import PLACEHOLDER
+from secret_action.manifest.patches import rewrite_keys
+from secret_action.manifest.paths import unresolved
+from secret_action.manifest.rules.rule import Fix, Flaw, Rule, about, entry, references
+from secret_action.model import ExternalSecret, Severity
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
-    for _, reference in references(overlay):
+    for external_secret, reference in references(overlay):
         parts = overlay.parameter_path.parse(reference.path)
-        if parts and parts.environment not in (overlay.environment, PLACEHOLDER):
-            wanted = overlay.parameter_path.render(overlay.environment, parts.service, parts.key)
-            yield Flaw(
-                f"{entry(reference)}: the overlay of {overlay.environment} reads {reference.path}, a parameter of "
-                f"{parts.environment}.",
-                f"Write key: {wanted}",
-                reference.where,
-            )
+        if parts is None or parts.environment == overlay.environment or unresolved(reference.path):
+            continue
+        wanted = overlay.parameter_path.render(overlay.environment, parts.service, parts.key)
+        yield Flaw(
+            f"{entry(reference)}: the overlay of {overlay.environment} reads {reference.path}, a parameter of "
+            f"{parts.environment}.",
+            f"Write key: {wanted}",
+            reference.where,
+            about(reference),
+            firm=parts.service == overlay.service,
+            fix=_fix(overlay, external_secret, reference.path, wanted),
+        )
+
+
+def _fix(overlay: Overlay, external_secret: ExternalSecret, path: str, wanted: str) -> Fix:
+    return lambda draft: rewrite_keys(draft, overlay, external_secret, {path: wanted})
 
 
 RULE = Rule(
@@ -29,9 +38,19 @@ RULE = Rule(
     "a rendered key of another environment than its overlay's",
     "A copied overlay that still says `dev` makes production run on development's database, and says nothing.",
     """# overlays/prod/patches/secrets-patch.yaml
-  - secretKey: DATABASE_URL
-    remoteRef:
-      key: /zerotouch/dev/my-service/database_url
+spec:
+  data:
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/dev/my-service/database_url
 """,
-    _check,
+    """# overlays/prod/patches/secrets-patch.yaml
+spec:
+  data:
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/prod/my-service/database_url
+""",
+    check=_check,
+    silencing="Only for another service's parameter, which a release never writes.",
 )

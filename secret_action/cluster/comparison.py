@@ -1,0 +1,102 @@
+"""What the metadata of a Secret tells of its content. Decides; reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+
+from secret_action.cluster.content import Expectation, carried, expected_content
+from secret_action.cluster.errors import Forbidden, NotFound
+from secret_action.cluster.live import Object, text
+from secret_action.cluster.rebuild import DATA_HASH
+from secret_action.errors import SecretSyncError
+from secret_action.values import SecretValue
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """matches: whether the Secret holds what it must; None where that is not known, and words say why."""
+
+    matches: bool | None
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the hash on one Secret is held against."""
+
+    secret_name: str
+    expectation: Expectation
+    changed: tuple[str, ...] = ()
+    """The parameters that it reads and that this run changed."""
+    carried: tuple[str, ...] = ()
+    """Those of them that surely stand in the Secret."""
+    before: str | None = field(default=None, repr=False)
+    """The hash from before this run's write, where it was noted; empty where there was no Secret."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether the Secret's metadata would tell anything."""
+        return not self.expectation.reason or self.before is not None
+
+    @property
+    def unread(self) -> Comparison:
+        """What is known without it."""
+        return Comparison(None, f"Content not checked: {self.expectation.reason}.")
+
+    def of(self, answer: Object | SecretSyncError) -> Comparison:
+        """What the Secret's metadata shows, or the error instead of it."""
+        name = self.secret_name
+        if isinstance(answer, NotFound):
+            needed = not self.expectation.reason or self.carried
+            return Comparison(False, f"There is no Secret {name}.") if needed else self.unread
+        if isinstance(answer, SecretSyncError):
+            problem = answer.problems[0]
+            remedy = problem.remedy if isinstance(answer, Forbidden) else ""
+            return Comparison(None, f"Content not checked: {problem.what} {remedy}".strip())
+        found = text(answer, "metadata", "annotations", DATA_HASH)
+        if self.expectation.reason:
+            return self._since(found)
+        matches = self.expectation.matches(found)
+        words = {
+            True: "",
+            False: f"The Secret {name} does not hold exactly the values of this run.",
+            None: f"Content not checked: ESO left no hash of a known form on the Secret {name}.",
+        }
+        return Comparison(matches, words[matches])
+
+    def _since(self, found: str) -> Comparison:
+        """Where the content cannot be computed, at least it must change with what it is made of."""
+        reason = self.expectation.reason
+        if self.before is None or found != self.before or not found:
+            return Comparison(None, f"Content not checked: {reason}.")
+        if self.carried:
+            return Comparison(
+                False,
+                f"The Secret {self.secret_name} is the same as before, although it carries {', '.join(self.carried)}, "
+                "which this run changed.",
+            )
+        return Comparison(
+            None,
+            f"Content not checked: {reason}. The Secret {self.secret_name} is the same as before, although "
+            f"{', '.join(self.changed)} was changed: either that does not show in it, or ESO reads another region or "
+            "account.",
+        )
+
+
+def measure(
+    secret_name: str,
+    spec: Object,
+    values: Mapping[str, SecretValue],
+    read: Set[str],
+    changed_paths: Set[str],
+    before: str | None,
+) -> Measure:
+    """The measure for an ExternalSecret with this spec. read: the parameters that it reads."""
+    return Measure(
+        secret_name,
+        expected_content(spec, values),
+        tuple(sorted(read & changed_paths)),
+        carried(spec, changed_paths),
+        before,
+    )

@@ -1,0 +1,144 @@
+"""Is a roll done? Decided from the workload's status and its pods, as `kubectl rollout status` decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from secret_action.cluster.errors import clean
+from secret_action.cluster.live import Object, entries, is_going, name_of, section, text, uid_of
+from secret_action.cluster.standing import Workload
+
+_TROUBLES = {
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImageInspectError",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RunContainerError",
+}
+"""Why a container waits that would better not wait."""
+_MOST_CRASHES = 3  # restarts of a new container after which nothing better is waited for
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one look at a roll shows."""
+
+    words: str
+    """Why it is not done, or why it has failed; empty when it is done."""
+    failed: bool = False
+    """Waiting longer would not mend it."""
+    pod: str = ""
+    """The pod that has the trouble."""
+    crashed: bool = False
+    """It has run and ended, so that its log tells more."""
+
+    @property
+    def done(self) -> bool:
+        return not self.words
+
+
+def progress(workload: Workload, pods: Iterable[Object], old: Collection[str]) -> Progress:
+    """How far a roll is. pods: those of the workload as they are now. old: the uids of those that are to go."""
+    current = [pod for pod in pods if not is_going(pod)]
+    left = sum(uid_of(pod) in old for pod in current)
+    waits = _unobserved(workload) or _waits(workload) or (f"{left} old pods are still there" if left else "")
+    if not waits:
+        return Progress("")
+    troubles = [trouble for pod in current if uid_of(pod) not in old and (trouble := _trouble(pod))]
+    trouble = next((found for found in troubles if found.failed), troubles[0] if troubles else Progress(""))
+    exceeded = "" if _unobserved(workload) else _exceeded(workload)
+    words = "; ".join(filter(None, [exceeded or waits, trouble.words or _refused_pods(workload)]))
+    return Progress(words, bool(exceeded) or trouble.failed, trouble.pod, trouble.crashed)
+
+
+def _unobserved(workload: Workload) -> str:
+    """Words while the controller has not looked at the change yet."""
+    seen, made = (
+        section(workload.live, "status").get("observedGeneration"),
+        _number(workload.live, "metadata", "generation"),
+    )
+    # Argo Rollouts writes a text: a number in releases of today, a hash in those before 1.0.
+    number = int(seen) if isinstance(seen, str) and seen.isdecimal() else seen
+    late = number is None or (isinstance(number, int) and number < made)
+    return "its controller has not taken up the change" if late else ""
+
+
+def _waits(workload: Workload) -> str:
+    status, live = "status", workload.live
+    if workload.kind == "DaemonSet":
+        wanted = _number(live, status, "desiredNumberScheduled")
+        new, ready = _number(live, status, "updatedNumberScheduled"), _number(live, status, "numberAvailable")
+        return _short(new, ready, wanted)
+    wanted = _number(live, "spec", "replicas", default=1)
+    ready = _number(live, status, "availableReplicas")
+    if workload.kind == "Rollout":
+        asked = text(live, "spec", "restartAt")
+        if text(live, status, "restartedAt") != asked:
+            return "its controller has not replaced all old pods"
+        return _short(wanted, ready, wanted)
+    new = _number(live, status, "updatedReplicas")
+    if workload.kind == "StatefulSet":
+        if text(live, status, "currentRevision") != text(live, status, "updateRevision"):
+            return _short(new, ready, wanted) or "not all pods are of the new revision"
+        return _short(wanted, ready, wanted)  # a StatefulSet counts none as updated when all are current
+    all_there = _number(live, status, "replicas")
+    return _short(new, ready, wanted) or (f"{all_there - new} old pods are still there" if all_there > new else "")
+
+
+def _short(new: int, available: int, wanted: int) -> str:
+    if new < wanted:
+        return f"{new} of {wanted} pods are new"
+    return f"{available} of {wanted} pods are available" if available < wanted else ""
+
+
+def _exceeded(workload: Workload) -> str:
+    """Words where the controller itself has given up, or says that it cannot."""
+    for condition in entries(section(workload.live, "status"), "conditions"):
+        if text(condition, "type") == "Progressing" and text(condition, "reason") == "ProgressDeadlineExceeded":
+            return f"its progress deadline is exceeded: {clean(text(condition, 'message'))}"
+    if workload.kind == "Rollout" and text(workload.live, "status", "phase") == "Degraded":
+        return f"it is degraded: {clean(text(workload.live, 'status', 'message'))}"
+    return ""
+
+
+def _refused_pods(workload: Workload) -> str:
+    """Why its controller cannot make pods: a quota, an admission webhook."""
+    for condition in entries(section(workload.live, "status"), "conditions"):
+        if text(condition, "type") == "ReplicaFailure" and text(condition, "status") == "True":
+            return clean(text(condition, "message"))
+    return ""
+
+
+def _trouble(pod: Object) -> Progress | None:
+    """What ails a new pod, in its own words."""
+    name, status = name_of(pod), section(pod, "status")
+    for state in (*entries(status, "initContainerStatuses"), *entries(status, "containerStatuses")):
+        waiting = section(state, "state", "waiting")
+        if (reason := text(waiting, "reason")) not in _TROUBLES:
+            continue
+        last = section(state, "lastState", "terminated")
+        said = clean(text(waiting, "message"))
+        ended = f"exit code {last.get('exitCode')} {text(last, 'reason')}".strip() if last else ""
+        died = clean(text(last, "message"))
+        words = ": ".join(filter(None, [f"pod {name} is in {reason}", said, ended, died]))
+        restarts = state.get("restartCount")
+        crashes = restarts if isinstance(restarts, int) else 0
+        hopeless = reason == "InvalidImageName" or (reason == "CrashLoopBackOff" and crashes >= _MOST_CRASHES)
+        return Progress(words, hopeless, name, crashed=bool(last))
+    for condition in entries(status, "conditions"):
+        if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
+            return Progress(f"pod {name} is not scheduled: {clean(text(condition, 'message'))}", pod=name)
+    for condition in entries(status, "conditions"):
+        if text(condition, "type") == "Ready" and text(condition, "status") == "False" and text(condition, "message"):
+            return Progress(f"pod {name} is not ready: {clean(text(condition, 'message'))}", pod=name)
+    return None
+
+
+def _number(thing: Object, *path: str, default: int = 0) -> int:
+    found = section(thing, *path[:-1]).get(path[-1], default)
+    return found if isinstance(found, int) else default

@@ -1,0 +1,118 @@
+"""The tenants of a run, rendered and judged, and told in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from secret_action import tenancy
+from secret_action.background import Background
+from secret_action.errors import ManifestError
+from secret_action.manifest.layout import list_services
+from secret_action.manifest.read import Judged, Reading, Scope, read_tenants
+from secret_action.manifest.renders import Renders
+from secret_action.model import Finding, Problem, Severity
+from secret_action.ports import Log
+from secret_action.report.words import count
+from secret_action.settings import Settings
+
+_ELSEWHERE_SECONDS = 5.0
+_MOST_NAMED = 20
+
+
+class Judging:
+    """In `validate` all that was asked for; else the overlay that is released, and after it its neighbours."""
+
+    def __init__(self, settings: Settings, subject: tenancy.Subject, log: Log) -> None:
+        self._settings = settings
+        self._root = Path(subject.tenants.root)
+        self._services = subject.services
+        self._log = log
+        self._renders = Renders(self._root)
+        self._neighbours: Background[Judged] | None = None
+
+    def run(self) -> tuple[Judged, list[Problem]]:
+        """All that was read and found, and what stands against a release."""
+        judged = Judged((), ())
+        problems: list[Problem] = []
+        for each in self._read():
+            if isinstance(each, ManifestError):
+                problems += each.problems
+            else:
+                judged += each
+                self._tell(each)
+        if errors := sum(finding.severity is Severity.ERROR for finding in judged.findings):
+            nothing_written = "" if self._settings.mode.name == "validate" else "; nothing was written"
+            problems.append(
+                Problem(
+                    f"The manifests hold {count(errors, 'error')}{nothing_written}.",
+                    "Mend what is listed under findings.",
+                )
+            )
+        return judged, problems
+
+    def elsewhere(self, known: Iterable[Finding]) -> Judged | None:
+        """All findings, those in the tenant's other overlays included; None where nobody looked there.
+
+        known: those that were told already.
+        """
+        if self._neighbours is None or not (judged := self._neighbours.finished(_ELSEWHERE_SECONDS)):
+            return None
+        told = set(known)
+        self._tell(Judged((), tuple(finding for finding in judged.findings if finding not in told)))
+        return judged
+
+    def close(self) -> None:
+        """Ends what still renders."""
+        self._renders.close()
+
+    def _read(self) -> Iterator[Judged | ManifestError]:
+        if self._settings.mode.name == "validate":
+            yield from read_tenants(self._root, self._scopes(), self._renders)
+            return
+        (scope,) = self._scopes()
+        reading = Reading(self._root, scope, self._renders)
+        # The overlay that is released first; its neighbours while AWS and the cluster are being asked.
+        yield reading.judged()
+        self._neighbours = Background(reading.everything)
+
+    def _scopes(self) -> list[Scope]:
+        """Raises ManifestError where there is no tenant."""
+        settings = self._settings
+        path = settings.github.tenant_path
+        services = tuple(list_services(self._root, path)) if self._services is None else self._services
+        if self._services is None and not services:
+            raise ManifestError(
+                Problem(
+                    f"There is no tenant at {path.replace('{service}', '*')}.",
+                    "Correct the input `tenant-path`, or name the `service`.",
+                )
+            )
+        if settings.mode.name == "validate":
+            named = ", ".join(services[:_MOST_NAMED])
+            more = f" and {len(services) - _MOST_NAMED} more" if len(services) > _MOST_NAMED else ""
+            self._log.line(f"Judged: {count(len(services), 'tenant')}{': ' if services else ''}{named}{more}.")
+        return [
+            Scope(
+                service,
+                settings.environment,
+                path,
+                settings.parameter_path,
+                settings.store,
+                in_release=settings.mode.name != "validate",
+            )
+            for service in services
+        ]
+
+    def _tell(self, judged: Judged) -> None:
+        for manifest in judged.manifests:
+            parameters, wanted = len(manifest.parameters), len(manifest.external_secrets)
+            self._log.line(
+                f"{manifest.overlay or manifest.service}: {count(parameters, 'parameter')}, "
+                f"{count(wanted, 'ExternalSecret')}"
+            )
+        for finding in judged.findings:
+            self._log.line(f"{finding.severity} {finding.rule} {finding.where}: {finding.message}")
+        for silenced in judged.silenced:
+            finding = silenced.finding
+            self._log.line(f"silenced {finding.rule} {finding.where}: {finding.message} Reason: {silenced.reason}")

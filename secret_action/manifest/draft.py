@@ -1,0 +1,193 @@
+"""Changes of files in a repository, held in memory until they are wanted: as a diff, as edits, or on disk.
+
+Nothing outside of the repository is read or written, whatever links lie in it. Line ends are kept as they are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from secret_action.manifest.yaml_edit import EditError
+from secret_action.model import Edit
+
+_MAX_BYTES = 1024 * 1024
+
+
+class Draft:
+    """Changed texts of files below a folder. `file` is always relative to it, with slashes.
+
+    Each method raises EditError for a file that lies outside, is no UTF-8 text, or is over 1 MiB.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self._before: dict[str, str | None] = {}
+        self._after: dict[str, str] = {}
+
+    def text(self, file: str) -> str:
+        """The file's text as it is by now; empty where there is none."""
+        name = _name(file)
+        return self._after[name] if name in self._after else self._on_disk(name) or ""
+
+    def exists(self, file: str) -> bool:
+        """There is a file, on disk or made here."""
+        name = _name(file)
+        return name in self._after or self._on_disk(name) is not None
+
+    def put(self, file: str, text: str) -> None:
+        """Gives a file this text; one that does not exist yet is made."""
+        name = _name(file)
+        self._on_disk(name)  # also where it will be made: not outside, not in the place of a folder
+        self._after[name] = text
+
+    def changed(self) -> list[str]:
+        """The files whose text is another than on disk, or that are new, sorted."""
+        return sorted(name for name, text in self._after.items() if text != self._before[name])
+
+    def edits(self) -> tuple[Edit, ...]:
+        """The changes line by line, by file and line. A change of line ends alone does not show."""
+        return tuple(
+            edit for name in self.changed() for edit in _edits(name, self._before[name] or "", self._after[name])
+        )
+
+    def write(self) -> None:
+        """Puts the changes on disk: all of them, or none as far as a file system can promise that."""
+        _write({_inside(self._root, name): self._after[name] for name in self.changed()})
+
+    def _on_disk(self, name: str) -> str | None:
+        if name not in self._before:
+            self._before[name] = _read(_inside(self._root, name), name)
+        return self._before[name]
+
+
+def apply_edits(root: Path, edits: Iterable[Edit]) -> None:
+    """Makes edits of files below `root`. Raises EditError, with nothing written, where the old lines are not there."""
+    draft = Draft(root)
+    by_file: dict[str, list[Edit]] = {}
+    for edit in edits:
+        by_file.setdefault(_name(edit.file), []).append(edit)
+    for file, its in by_file.items():
+        draft.put(file, _applied(draft.text(file), its, file))
+    draft.write()
+
+
+def _name(file: str) -> str:
+    path = PurePosixPath(file)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in file:
+        raise EditError(f"{file or 'A file without a name'} does not lie in the repository.")
+    return path.as_posix()
+
+
+def _inside(root: Path, name: str) -> Path:
+    """The file's real path."""
+    try:
+        path = (root / name).resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, or a name that no file can have
+        raise EditError(f"{name} cannot be reached.") from None
+    if not path.is_relative_to(root):
+        raise EditError(f"{name} is a link to a place outside of the repository.")
+    return path
+
+
+def _read(path: Path, name: str) -> str | None:
+    try:
+        if path.exists() and not path.is_file():
+            raise EditError(f"{name} is no file.")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EditError(f"{name} cannot be read: {error.strerror}.") from None
+    if len(content) > _MAX_BYTES:
+        raise EditError(f"{name} is larger than 1 MiB.")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise EditError(f"{name} is not UTF-8 text.") from None
+
+
+# --- edits ---
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends. Only `\\n` ends one: editors and diffs count so."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _bare(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+def _edits(file: str, before: str, after: str) -> Iterator[Edit]:
+    old, new = ([_bare(line) for line in _lines(text)] for text in (before, after))
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for tag, start, end, new_start, new_end in matcher.get_opcodes():
+        if tag == "insert" and start == 0 and old:
+            # Nothing taken from line 1 would say that the file is new.
+            yield Edit(file, 1, (old[0],), (*new[:new_end], old[0]))
+        elif tag != "equal":
+            yield Edit(file, start + 1, tuple(old[start:end]), tuple(new[new_start:new_end]))
+
+
+def _applied(text: str, edits: Sequence[Edit], file: str) -> str:
+    lines = _lines(text)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    unended = bool(lines) and not lines[-1].endswith("\n")
+    if unended:
+        lines[-1] += newline
+    for edit in sorted(edits, key=lambda edit: edit.line)[::-1]:  # from below, so that the lines above stay
+        start = edit.line - 1
+        there = [_bare(line) for line in lines[start : start + len(edit.remove)]]
+        if not 0 <= start <= len(lines) or there != list(edit.remove):
+            raise EditError(f"{file} has changed: line {edit.line} is not what it was.")
+        lines[start : start + len(edit.remove)] = [line + newline for line in edit.add]
+    result = "".join(lines)
+    return result.removesuffix(newline) if unended else result
+
+
+# --- writing ---
+
+
+def _write(files: dict[Path, str]) -> None:
+    """Writes all beside their places first, then moves them there; what has been moved goes back if one cannot be."""
+    folders: list[Path] = []
+    beside: dict[Path, Path] = {}
+    moved: dict[Path, bytes | None] = {}
+    try:
+        for path, text in files.items():
+            folders += _made_folders(path.parent)
+            beside[path] = path.with_name(f".{path.name}.{os.getpid()}.new")
+            with beside[path].open("xb") as file:
+                file.write(text.encode("utf-8"))
+            if path.exists():
+                beside[path].chmod(path.stat().st_mode)
+        for path, temporary in beside.items():
+            old = path.read_bytes() if path.exists() else None
+            os.replace(temporary, path)
+            moved[path] = old
+    except BaseException as error:
+        for path, old in moved.items():
+            with suppress(OSError):
+                path.unlink() if old is None else path.write_bytes(old)
+        for temporary in beside.values():
+            with suppress(OSError):
+                temporary.unlink()
+        for folder in reversed(folders):
+            with suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise EditError(f"{error.filename or 'A file'} cannot be written: {error.strerror}.") from None
+        raise
+
+
+def _made_folders(folder: Path) -> list[Path]:
+    missing = [each for each in (folder, *folder.parents) if not each.exists()][::-1]
+    for each in missing:
+        each.mkdir()
+    return missing

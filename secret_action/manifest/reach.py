@@ -1,0 +1,182 @@
+"""What a kustomization reaches, walked before kustomize starts: itself, and all that it builds on.
+
+kustomize trusts its input. It takes any folder of the machine as a base, waits for a pipe that nobody writes into,
+copies aliases without end, and asks this machine's own addresses, for which Go uses no proxy. What would let it do so
+is refused here, in words that say what to change.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from secret_action.manifest.kustomize import RenderError, kustomization_file
+from secret_action.manifest.yaml_files import (
+    MAX_PARTS,
+    compose_documents,
+    expanded_parts,
+    leads_outside,
+    parts_of,
+    read_regular,
+    source_nodes,
+    why_unreadable,
+)
+
+_MIB = 1024 * 1024
+_FILE_BYTES = 5 * _MIB
+_ALL_BYTES = 20 * _MIB
+# kustomize compares every resource with every other one: 1,000 take it half a second, 3,000 six.
+_FILES = _DOCUMENTS = 2000
+_ALIASED_PARTS = 100_000
+
+# The fields, in lower case as Go compares them, below which texts name files, folders or repositories.
+_PLUGINS = frozenset({"generators", "transformers", "validators"})
+_EMBEDDED = frozenset({"files", "env", "envs"})  # of the two generators of maps, which take them as they are
+_NAMING = (
+    _PLUGINS
+    | _EMBEDDED
+    | {
+        *("resources", "bases", "components", "crds", "configurations", "patchesstrategicmerge"),
+        *("path", "paths"),  # of patches, replacements and openapi
+    }
+)
+_NOT_NAMING = frozenset({"annotations", "commonannotations"})
+_REMOTE = re.compile(r"://|^git::|^[\w.-]+@[\w.-]+:|^gh:|^github\.com[:/]|[?&](ref|version)=", re.IGNORECASE)
+_REMOTE_PATCH = re.compile(r"https?://", re.IGNORECASE)  # a patch may itself stand there, with addresses in it
+_DOCUMENT = re.compile(r"^---", re.MULTILINE)
+
+
+def refuse_out_of_reach(root: Path, folder: Path) -> None:
+    """Raises RenderError where a kustomization reaches for what it must not, itself or through what it builds on.
+
+    That is: the network, anything outside of the repository, anything that is neither file nor folder, and more than
+    kustomize could render in some seconds. Also where a kustomization cannot be read here, since kustomize might be
+    able to. root: the repository.
+    """
+    _Walk(root).folder(folder, "", plugins=False)
+
+
+class _Walk:
+    """Raises RenderError at the first thing that is out of reach."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(os.path.realpath(root))
+        self._folders: set[tuple[str, bool]] = set()
+        self._files: set[tuple[str, bool]] = set()
+        self._bytes = self._documents = self._parts = 0
+
+    def folder(self, folder: Path, named: str, *, plugins: bool) -> None:
+        """named: by whom and how; empty for the first one. plugins: what is built there are plug-ins' settings, which
+        name files as a kustomization does.
+        """
+        real = os.path.realpath(folder)
+        self._refuse_outside(folder, named or "it is a link")
+        try:
+            real.encode()
+        except UnicodeEncodeError:
+            raise RenderError("the folder's name is not UTF-8 text, so kustomize cannot be told it") from None
+        file = kustomization_file(folder)
+        if file is None or (real, plugins) in self._folders:
+            return
+        self._folders.add((real, plugins))
+        self._count(os.stat(file), self._shown(file))
+        documents = source_nodes(file)
+        if not documents and (why := why_unreadable(file)):
+            raise RenderError(f"{self._shown(file)} cannot be read: {why}")
+        self._names(Path(real) / file.name, documents, plugins)
+
+    def _names(self, file: Path, documents: Sequence[yaml.Node], plugins: bool) -> None:
+        """Follows what stands in a kustomization, or in the settings of a plug-in."""
+        for field, name in (named for document in documents for named in _named(document)):
+            is_plugin = plugins or field in _PLUGINS
+            if "\n" in name:
+                if is_plugin:
+                    self._settings(file, compose_documents(name), f"a plug-in's settings in {self._shown(file)}")
+                continue
+            if (_REMOTE_PATCH.match if field == "patchesstrategicmerge" else _REMOTE.search)(name):
+                address = re.sub(r"//[^/@]*@", "//", name)[:200]
+                raise RenderError(f"{self._shown(file)} names {address}, which needs the network, and that is not used")
+            if field in _EMBEDDED:
+                name = name.partition("=")[2] or name
+            # As kustomize does: `..` goes first, then links are followed.
+            target = Path(os.path.normpath(file.parent / name))
+            named = f"{self._shown(file)} names {name[:200]}"
+            if os.path.isdir(target):
+                self.folder(target, named, plugins=is_plugin)
+            elif os.path.lexists(target):
+                self._file(target, named, embedded=field in _EMBEDDED, plugin=is_plugin)
+
+    def _file(self, file: Path, named: str, *, embedded: bool, plugin: bool) -> None:
+        real = os.path.realpath(file)
+        self._refuse_outside(file, named)
+        if (real, plugin) in self._files:
+            return
+        self._files.add((real, plugin))
+        try:
+            status = os.stat(real)
+            if not stat.S_ISREG(status.st_mode):
+                raise RenderError(f"{named}, which is neither a file nor a folder")
+            self._count(status, named)
+            text = "" if embedded else read_regular(Path(real), _FILE_BYTES).decode("utf-8", "replace")
+        except OSError as error:  # a link that leads nowhere or round in a circle, a file that must not be read
+            raise RenderError(f"{named}, which cannot be read: {error.strerror or error}") from None
+        self._weigh(text, named)
+        if plugin and text.strip():
+            self._settings(file, source_nodes(file), f"{named}, a plug-in's settings")
+
+    def _settings(self, file: Path, documents: Sequence[yaml.Node], shown: str) -> None:
+        if not documents:
+            raise RenderError(f"{shown}: they cannot be read as YAML, so what they name is not known")
+        self._names(file, documents, True)
+
+    def _count(self, status: os.stat_result, named: str) -> None:
+        if status.st_size > _FILE_BYTES:
+            raise RenderError(f"{named}, which is larger than {_FILE_BYTES // _MIB} MiB")
+        self._bytes += status.st_size
+        if self._bytes > _ALL_BYTES:
+            raise RenderError(f"it is made of more than {_ALL_BYTES // _MIB} MiB of files")
+        if len(self._files) + len(self._folders) > _FILES:
+            raise RenderError(f"it is made of more than {_FILES:,} files")
+
+    def _weigh(self, text: str, named: str) -> None:
+        self._documents += 1 + len(_DOCUMENT.findall(text))
+        if self._documents > _DOCUMENTS:
+            raise RenderError(f"it is made of more than {_DOCUMENTS:,} YAML documents")
+        self._parts += parts_of(text)
+        if self._parts > MAX_PARTS:
+            raise RenderError(f"it is made of more YAML than is rendered here: more than {MAX_PARTS:,} values")
+        if "&" in text and "*" in text and expanded_parts(compose_documents(text)) > _ALIASED_PARTS:
+            raise RenderError(f"{named}, whose aliases stand for more than {_ALIASED_PARTS:,} values")
+
+    def _refuse_outside(self, path: Path, named: str) -> None:
+        if leads_outside(self._root, path):
+            raise RenderError(f"{named}, which leads outside of the repository, where nothing is read")
+
+    def _shown(self, file: Path) -> str:
+        return os.path.relpath(os.path.realpath(file), self._root)
+
+
+def _named(document: yaml.Node) -> Iterator[tuple[str, str]]:
+    """Fields and the texts below them, wherever they stand, so also behind aliases and merge keys."""
+    seen: set[tuple[int, str]] = set()
+    pending = [(document, "")]
+    while pending:
+        node, field = pending.pop()
+        if (id(node), field) in seen:
+            continue
+        seen.add((id(node), field))
+        if isinstance(node, yaml.ScalarNode):
+            if field:
+                yield field, node.value
+        elif isinstance(node, yaml.SequenceNode):
+            pending.extend((part, field) for part in node.value)
+        elif isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                name = key.value.casefold() if isinstance(key, yaml.ScalarNode) else ""
+                if name not in _NOT_NAMING:
+                    pending.append((value, name if name in _NAMING else field))

@@ -1,0 +1,94 @@
+"""`api-version-retired`: an API version that External Secrets Operator no longer serves by default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from secret_action.manifest.draft import Draft
+from secret_action.manifest.external_secrets import is_external_secret, mapping
+from secret_action.manifest.overlay import Tenant
+from secret_action.manifest.patches import replace_in_line
+from secret_action.manifest.rules.rule import Fix, Flaw, Rule
+from secret_action.manifest.sources import documents
+from secret_action.manifest.yaml_edit import EditError
+from secret_action.manifest.yaml_files import get, pairs_below, text
+from secret_action.model import Location, Severity
+
+_GROUP, _SERVED = "external-secrets.io", "external-secrets.io/v1"
+_RETIRED = (f"{_GROUP}/v1beta1", f"{_GROUP}/v1alpha1")
+_KINDS = frozenset({"ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore"})
+
+
+def _compare(tenant: Tenant) -> Iterator[Flaw]:
+    found = {
+        (str(mapping(resource.get("metadata")).get("name", "")), str(resource["apiVersion"])): None
+        for overlay in tenant.overlays
+        for resource in overlay.resources
+        if is_external_secret(resource) and resource.get("apiVersion") in _RETIRED
+    }
+    if not found:
+        return
+    places = _places(tenant)
+    versions = sorted({version for _, version in found})
+    first = next(iter(places), tenant.overlays[0].where)
+    yield Flaw(
+        f"{tenant.folder} uses {' and '.join(versions)} for {', '.join(dict.fromkeys(name for name, _ in found))}; "
+        f"External Secrets Operator 0.17 and later serves only {_SERVED}, unless told otherwise.",
+        f"Write apiVersion: {_SERVED} in all of them at once: a patch must have the version of what it patches.",
+        first,
+        tuple(dict.fromkeys(name for name, _ in found)),
+        # v1alpha1 has other fields as well.
+        fix=_fix(tenant, places) if versions == [_RETIRED[0]] else None,
+    )
+
+
+def _places(tenant: Tenant) -> Mapping[Location, str]:
+    """Where a retired version is written in resources and patches, and the text that stands there."""
+    places: dict[Location, str] = {}
+    seen: set[Path] = set()
+    for overlay in tenant.overlays:
+        for file in overlay.sources.files:
+            if file not in seen:
+                seen.add(file)
+                places |= {overlay.sources.location(file, node): text(node) for node in _versions(file)}
+    return places
+
+
+def _versions(file: Path) -> Iterator[yaml.Node]:
+    for document in documents(file):
+        if text(get(document, "kind")) in _KINDS and text(get(document, "apiVersion")) in _RETIRED:
+            yield from filter(None, [get(document, "apiVersion")])
+        # What the target of a patch or the selection of a replacement says.
+        for _, value in pairs_below(document):
+            version = get(value, "version")
+            if text(get(value, "kind")) in _KINDS and f"{_GROUP}/{text(version)}" in _RETIRED and version is not None:
+                yield version
+
+
+def _fix(tenant: Tenant, places: Mapping[Location, str]) -> Fix:
+    def fix(draft: Draft) -> None:
+        for where, written in places.items():
+            if not where.file.startswith(f"{tenant.folder}/"):
+                raise EditError(f"{where.file} is shared with other tenants.")
+            replace_in_line(draft, where, written, written.replace("v1beta1", "v1"))
+
+    return fix
+
+
+RULE = Rule(
+    "api-version-retired",
+    Severity.NOTICE,
+    "`external-secrets.io/v1beta1` or older; one finding for the whole tenant",
+    "External Secrets Operator 0.17 and later does not serve it by default: after an upgrade of the cluster such an "
+    "ExternalSecret can no longer be applied.",
+    """apiVersion: external-secrets.io/v1beta1
+kind: ExternalSecret
+""",
+    """apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+""",
+    compare=_compare,
+)

@@ -1,0 +1,83 @@
+"""`base-names-environment`: a base that all environments share says which one it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from secret_action.manifest.draft import Draft
+from secret_action.manifest.overlay import Overlay, Tenant
+from secret_action.manifest.patches import is_own, replace_in_line, rewrite_keys
+from secret_action.manifest.paths import in_environment, names_environment, unresolved
+from secret_action.manifest.rules.rule import Fix, Flaw, Rule, entry
+from secret_action.model import ExternalSecret, Reference, Severity
+from secret_action.naming import PLACEHOLDER
+
+
+def _compare(tenant: Tenant) -> Iterator[Flaw]:
+    environments = [overlay.environment for overlay in tenant.overlays]
+    for overlay in tenant.overlays:
+        for base in overlay.bases:
+            for external_secret in () if base.is_overlay else base.external_secrets:
+                for reference in external_secret.references:
+                    parts = overlay.parameter_path.parse(reference.path)
+                    if parts is None or unresolved(reference.path):
+                        continue
+                    if not names_environment(parts.environment, *environments):
+                        continue
+                    wanted = overlay.parameter_path.render(PLACEHOLDER, parts.service, parts.key)
+                    yield Flaw(
+                        f"{entry(reference)}: the base {base.folder} names the environment {parts.environment} in "
+                        f"{reference.path}; an overlay that forgets to patch it reads {parts.environment}.",
+                        f"Write key: {wanted} in the base, and the environment's own path in each overlay's patch.",
+                        reference.where,
+                        _about(overlay, external_secret, reference),
+                        overlay=overlay,
+                        fix=_fix(tenant.overlays, reference, wanted),
+                    )
+
+
+def _about(overlay: Overlay, external_secret: ExternalSecret, reference: Reference) -> tuple[str, ...]:
+    rendered = overlay.rendered(external_secret)
+    name = rendered.name if rendered else external_secret.name
+    return tuple(each for each in (name, reference.secret_key, reference.path) if each)
+
+
+def _fix(overlays: Sequence[Overlay], reference: Reference, wanted: str) -> Fix:
+    """Overlays that relied on the base, rightly or wrongly, get a patch of their own."""
+
+    def fix(draft: Draft) -> None:
+        replace_in_line(draft, reference.where, reference.path, wanted)
+        for overlay in overlays:
+            for external_secret in overlay.external_secrets:
+                unpatched = [each for each in external_secret.references if not is_own(overlay, each.where)]
+                if any(each.where == reference.where for each in unpatched):
+                    keys = {each.path: in_environment(overlay, each.path) for each in unpatched}
+                    keys[reference.path] = in_environment(overlay, wanted)
+                    rewrite_keys(draft, overlay, external_secret, keys)
+
+    return fix
+
+
+RULE = Rule(
+    "base-names-environment",
+    Severity.ERROR,
+    "a base that hard-codes an environment instead of `_ENV_`",
+    "The placeholder is what stops an overlay that forgets its patch. A base that says `dev` lets production read "
+    "development's parameter, and a base that says `prod` lets everyone read production's.",
+    """# base/external-secrets/db-es.yaml
+spec:
+  data:
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/dev/my-service/database_url
+""",
+    """# base/external-secrets/db-es.yaml
+spec:
+  data:
+    - secretKey: DATABASE_URL
+      remoteRef:
+        key: /zerotouch/_ENV_/my-service/database_url
+""",
+    compare=_compare,
+    symptoms=("wrong-environment",),
+)

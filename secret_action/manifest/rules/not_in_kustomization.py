@@ -1,0 +1,121 @@
+"""`not-in-kustomization`: an ExternalSecret file that no kustomization lists."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from secret_action.manifest.draft import Draft
+from secret_action.manifest.external_secrets import is_external_secret, mapping, read_external_secrets
+from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_file
+from secret_action.manifest.overlay import Overlay, Tenant
+from secret_action.manifest.patches import as_target, list_in, resolved_lists, write_patch
+from secret_action.manifest.rules.rule import Fix, Flaw, Rule
+from secret_action.manifest.sources import tenant_files
+from secret_action.manifest.yaml_edit import EditError
+from secret_action.manifest.yaml_files import get, line_of, load_documents, scalars, source_nodes, text
+from secret_action.model import Location, Severity
+from secret_action.naming import PLACEHOLDER
+
+
+def _compare(tenant: Tenant) -> Iterator[Flaw]:
+    files = list(tenant_files(tenant.root / tenant.folder))
+    reached = {file.resolve() for overlay in tenant.overlays for file in overlay.sources.files}
+    for file in files:
+        if file.name in KUSTOMIZATION_NAMES:
+            reached.update(_named_in(file))
+    for file in files:
+        if file.suffix in (".yaml", ".yml") and file.resolve() not in reached:
+            names = [get(node, "metadata", "name") for node in source_nodes(file) if _is_external_secret(node)]
+            found = [name for name in names if name is not None]
+            if found:
+                yield _flaw(tenant, file, found)
+
+
+def _named_in(kustomization: Path) -> Iterator[Path]:
+    """The files that any field of a kustomization names."""
+    for node in source_nodes(kustomization):
+        for scalar in scalars(node):
+            path = kustomization.parent / scalar.value
+            if len(scalar.value) < 256 and scalar.value.isprintable() and os.path.isfile(path):
+                yield path.resolve()
+
+
+def _is_external_secret(node: yaml.Node) -> bool:
+    return is_external_secret({"kind": text(get(node, "kind")), "apiVersion": text(get(node, "apiVersion"))})
+
+
+def _flaw(tenant: Tenant, file: Path, names: list[yaml.Node]) -> Flaw:
+    shown, said = file.relative_to(tenant.root).as_posix(), ", ".join(text(name) for name in names)
+    nearest = _nearest(file, tenant.root / tenant.folder)
+    message = f"{shown} defines ExternalSecret {said}, and no kustomization lists it: it reaches no environment."
+    where, about = Location(shown, line_of(names[0])), (*(text(name) for name in names), shown)
+    if nearest is None:
+        return Flaw(message, "List it in a kustomization, or remove it.", where, about)
+    listed = nearest.relative_to(tenant.root).as_posix()
+    built = [overlay for overlay in tenant.overlays if nearest in overlay.sources.files]
+    rendered = {str(mapping(each.get("metadata")).get("name")) for overlay in built for each in overlay.resources}
+    is_patch = text(names[0]) in rendered
+    name = file.relative_to(nearest.parent).as_posix()
+    return Flaw(
+        message,
+        f"Add to {listed}, under {'patches' if is_patch else 'resources'}: - {'path: ' if is_patch else ''}{name}",
+        where,
+        about,
+        fix=_listing(listed, name) if is_patch else _adding(tenant, listed, name, built),
+    )
+
+
+def _nearest(file: Path, tenant: Path) -> Path | None:
+    folders = [folder for folder in file.parents if folder.is_relative_to(tenant)]
+    return next((found for folder in folders if (found := kustomization_file(folder))), None)
+
+
+def _listing(kustomization: str, name: str) -> Fix:
+    return lambda draft: list_in(draft, kustomization, "patches", {"path": name})
+
+
+def _adding(tenant: Tenant, kustomization: str, name: str, overlays: list[Overlay]) -> Fix:
+    """With the patches that overlays need, once the placeholder in it reaches them."""
+
+    def fix(draft: Draft) -> None:
+        list_in(draft, kustomization, "resources", name)
+        folder = kustomization.rpartition("/")[0]
+        node = next(iter(source_nodes(tenant.root / kustomization)), None)
+        if text(get(node, "namePrefix")) or text(get(node, "nameSuffix")):
+            raise EditError("The kustomization changes the names of what it lists.")
+        resources = [
+            each
+            for each in load_documents(draft.text(f"{folder}/{name}").removeprefix("\ufeff"))
+            if isinstance(each, dict)
+        ]
+        added = read_external_secrets(resources, tenant.overlays[0].store, lambda *_: tenant.where)
+        waiting = [each for each in added if any(PLACEHOLDER in reference.path for reference in each.references)]
+        for overlay in overlays:
+            for each in waiting if folder != overlay.folder else ():
+                named = replace(each, namespace=text(get(node, "namespace")) or each.namespace)
+                write_patch(draft, overlay, as_target(named), resolved_lists(each.spec, overlay.environment, {}))
+
+    return fix
+
+
+RULE = Rule(
+    "not-in-kustomization",
+    Severity.WARNING,
+    "an ExternalSecret file, whole or a patch, that no kustomization lists",
+    "kustomize reads only what is listed: the file looks as if it were deployed, and the Secret is never made.",
+    """# base/external-secrets/llm-keys-es.yaml is there; base/kustomization.yaml:
+resources:
+  - external-secrets/db-es.yaml
+""",
+    """# base/kustomization.yaml
+resources:
+  - external-secrets/db-es.yaml
+  - external-secrets/llm-keys-es.yaml
+""",
+    compare=_compare,
+)

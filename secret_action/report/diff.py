@@ -1,0 +1,151 @@
+"""Remedies as patches that `git apply --unidiff-zero` takes. Text in, text out: no file is read.
+
+File names and lines come from the repository. A line break or control character in one is shown as an escape, so that
+a patch has the lines that we gave it, wherever it is pasted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from secret_action.model import Edit, Finding
+from secret_action.report.words import visible
+
+
+@dataclass(frozen=True)
+class Patch:
+    """All edits of one file, and the rules whose findings they mend. Files can be patched in any order."""
+
+    file: str
+    rules: tuple[str, ...]
+    diff: str
+
+
+def unified(edits: Sequence[Edit]) -> str:
+    """The unified diff of edits that do not overlap, in any order; an edit that is given twice is made once.
+
+    Hunks have no context, since an `Edit` has none. An edit of line 1 that removes nothing and is its file's only one
+    makes the file; to put lines at the top of a file that exists, replace its first line.
+    """
+    by_file: dict[str, list[Edit]] = defaultdict(list)
+    for edit in dict.fromkeys(edits):
+        if edit.remove or edit.add:
+            by_file[edit.file].append(edit)
+    return "".join(line + "\n" for file, of_file in by_file.items() for line in _file_diff(file, of_file))
+
+
+def patches(findings: Iterable[Finding]) -> tuple[tuple[Patch, ...], int]:
+    """The findings' edits, one patch for each file, and how many findings had to be left out.
+
+    Left out is a finding whose edits overlap those of an earlier one: whoever applies the patches and looks again is
+    offered the rest.
+    """
+    fitting = _Fitting()
+    left = sum(not fitting.take(finding) for finding in findings if finding.edits)
+    return tuple(_patch(file, wanted) for file, wanted in fitting.files.items()), left
+
+
+def _patch(file: str, wanted: Mapping[Edit, Sequence[str]]) -> Patch:
+    rules = dict.fromkeys(rule for by in wanted.values() for rule in by)
+    return Patch(file, tuple(rules), unified(tuple(wanted)))
+
+
+class _Fitting:
+    """Edits that can be made together, by file, each with the rules that want it."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[Edit, list[str]]] = defaultdict(dict)
+        self._replaced: set[tuple[str, int]] = set()
+        # A gap is named by the line after it.
+        self._filled: set[tuple[str, int]] = set()
+        self._closed: set[tuple[str, int]] = set()
+
+    def take(self, finding: Finding) -> bool:
+        """Takes all edits of a finding, or none of them."""
+        fresh = [edit for edit in finding.edits if edit not in self.files.get(edit.file, {})]
+        if any(self._clashes(edit) for edit in fresh):
+            return False
+        for edit in fresh:
+            self._note(edit)
+        for edit in finding.edits:
+            self.files[edit.file].setdefault(edit, []).append(finding.rule)
+        return True
+
+    def _clashes(self, edit: Edit) -> bool:
+        lines, inner = _covered(edit)
+        if edit.remove:
+            return any((edit.file, line) in self._replaced for line in lines) or any(
+                (edit.file, gap) in self._filled for gap in inner
+            )
+        gap = (edit.file, edit.line)
+        # Of a new file there is one text; elsewhere several edits may put lines into one gap.
+        return gap in self._closed or (edit.line == 1 and gap in self._filled)
+
+    def _note(self, edit: Edit) -> None:
+        lines, inner = _covered(edit)
+        self._replaced.update((edit.file, line) for line in lines)
+        self._closed.update((edit.file, gap) for gap in inner)
+        if not edit.remove:
+            self._filled.add((edit.file, edit.line))
+
+
+def _covered(edit: Edit) -> tuple[range, range]:
+    """The lines that an edit removes, and the gaps between them."""
+    end = edit.line + len(edit.remove)
+    return range(edit.line, end), range(edit.line + 1, end)
+
+
+def _file_diff(file: str, edits: list[Edit]) -> Iterator[str]:
+    edits = sorted(edits, key=lambda edit: (edit.line, len(edit.remove) > 0))
+    made = len(edits) == 1 and edits[0].line == 1 and not edits[0].remove
+    yield "--- /dev/null" if made else f"--- {_name('a/' + file)}"
+    yield f"+++ {_name('b/' + file)}"
+    grown = 0
+    for hunk in _hunks(edits):
+        removed, added = (sum(len(lines) for lines in side) for side in zip(*map(_sides, hunk), strict=True))
+        # Of nothing, a hunk names the line before it (POSIX, diff -u).
+        old = hunk[0].line - (not removed)
+        new = hunk[0].line + grown - (not added)
+        yield f"@@ -{old},{removed} +{new},{added} @@"
+        for edit in hunk:
+            yield from ("-" + _line(line) for line in edit.remove)
+            yield from ("+" + _line(line) for line in edit.add)
+        grown += added - removed
+
+
+def _hunks(edits: Iterable[Edit]) -> Iterator[list[Edit]]:
+    """Edits that touch make one hunk, or git would look for the second where the first has been."""
+    hunk: list[Edit] = []
+    for edit in edits:
+        if hunk and edit.line > hunk[-1].line + len(hunk[-1].remove):
+            yield hunk
+            hunk = []
+        hunk.append(edit)
+    yield hunk
+
+
+def _sides(edit: Edit) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return edit.remove, edit.add
+
+
+def _line(line: str) -> str:
+    return "\t".join(visible(part) for part in line.split("\t"))
+
+
+_NEEDS_QUOTES = re.compile(r'[\s"\\]')
+
+
+def _name(name: str) -> str:
+    """A file's name as git writes it: in quotes, with octal bytes, where it would not be read back otherwise."""
+    if visible(name) == name and not _NEEDS_QUOTES.search(name):
+        return name
+    return f'"{"".join(map(_quoted, name))}"'
+
+
+def _quoted(character: str) -> str:
+    if character != " " and (visible(character) != character or _NEEDS_QUOTES.match(character)):
+        return "".join(f"\\{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))
+    return character

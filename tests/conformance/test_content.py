@@ -1,0 +1,70 @@
+"""What the Secret holds is proven where it can be computed, and where it cannot, at least that it changed."""
+
+from typing import Any
+
+import boto3
+import pytest
+
+from secret_action.model import ContentState, RefreshState
+from tests.conformance.lab import Lab
+from tests.conformance.product import Product
+from tests.conformance.test_failures import make_store
+
+COMPUTED: dict[str, dict[str, Any]] = {
+    "no template data": {"metadata": {"labels": {"a": "b"}}},
+    "a text around it": {"data": {"url": "postgres://app:{{ .key }}@db/app?x={{.key}}", "fixed": "y"}},
+    "encoded": {"data": {"a": "{{ .key | b64enc }}", "b": "{{ .key | toString | b64enc }}"}},
+    "beside the keys": {"mergePolicy": "Merge", "data": {"more": "{{ .key }}!", "key": "over {{ .key }}"}},
+}
+# ESO alone knows what this makes, and the value itself stands beside it.
+OPAQUE = {"mergePolicy": "Merge", "data": {"more": "{{ .key | upper }}"}}
+
+
+def elsewhere(lab: Lab) -> tuple[dict[str, str], str]:
+    """A store that reads another region, and a parameter that is there too."""
+    store = make_store(lab, "elsewhere", aws={"region": "eu-west-1"})
+    name = lab.parameter(value="old")
+    other = boto3.client("ssm", "eu-west-1", endpoint_url=lab.aws.url, aws_access_key_id="a", aws_secret_access_key="b")
+    other.put_parameter(Name=name, Value="old", Type="SecureString", Overwrite=True)
+    return store, name
+
+
+@pytest.mark.parametrize("template", COMPUTED.values(), ids=COMPUTED.keys())
+def test_the_plainest_templates_are_computed(lab: Lab, template: dict[str, Any]) -> None:
+    """As ESO does it, byte for byte, a value of several lines included."""
+    product = Product(lab)
+    es = product.deploy("x", parameter=lab.parameter(value="old"), target={"template": template})
+    (result,) = product.release(es, values={lab.parameter(value="old"): "new ✓\n--two="})
+    assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.PROVEN), result
+
+
+def test_a_template_that_is_not_computed_is_proven_by_its_sync(lab: Lab) -> None:
+    """And says that the content was not checked."""
+    product = Product(lab)
+    es = product.deploy("x", parameter=lab.parameter(value="old"), target={"template": OPAQUE})
+    (result,) = product.release(es, values={lab.parameter(value="old"): "new"})
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.NOT_CHECKED, True), result
+    assert "same as before" not in result.detail
+
+
+@pytest.mark.parametrize("target", [{}, {"template": OPAQUE}], ids=["computed", "not computed"])
+def test_an_operator_that_reads_another_region_is_noticed(lab: Lab, target: dict[str, Any]) -> None:
+    """It reads after our token, and what it reads is not what was written: a failure, in words."""
+    store, name = elsewhere(lab)
+    product = Product(lab, timeout=3.0)
+    es = product.deploy("x", parameter=name, secretStoreRef=store, target=target)
+    (result,) = product.release(es, values={name: "new"})
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.DIFFERS, False), result
+    assert name in result.detail or not target
+    assert result.diagnosis is not None
+    assert "another region" in result.diagnosis.cause
+
+
+def test_a_value_that_a_template_may_leave_out_is_no_failure(lab: Lab) -> None:
+    """The Secret is the same: that is said, and it is the reader's to judge."""
+    product = Product(lab)
+    template = {"data": {"a": "{{ .key | upper }}"}}
+    es = product.deploy("x", parameter=lab.parameter(value="SAME"), target={"template": template})
+    (result,) = product.release(es, values={lab.parameter(value="SAME"): "same"})
+    assert (result.content, result.ok) == (ContentState.NOT_CHECKED, True), result
+    assert "is the same as before" in result.detail

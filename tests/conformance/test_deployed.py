@@ -1,0 +1,201 @@
+"""The run waits until the cluster holds what is rendered, and says who is to bring it there and what ails that."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.real.cluster import RealCluster
+from secret_action.model import RefreshState
+from tests.conformance.lab import Cluster, Lab, Object
+from tests.conformance.product import MANAGED, Product
+
+OURS, OLDER, LATER = "a" * 40, "b" * 40, "c" * 40
+APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
+KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations"
+REFRESH = "argocd.argoproj.io/refresh"
+
+
+@pytest.fixture(scope="module")
+def tools(cluster: Cluster) -> None:
+    """A cluster in which both tools' kinds are known; neither tool runs."""
+    for group, version, kind in (
+        ("argoproj.io", "v1alpha1", "Application"),
+        ("kustomize.toolkit.fluxcd.io", "v1", "Kustomization"),
+    ):
+        if isinstance(cluster, RealCluster):
+            define(cluster, group, version, kind)
+    cluster.create_namespace("argocd")
+    cluster.create_namespace("flux-system")
+
+
+def define(cluster: RealCluster, group: str, version: str, kind: str) -> None:
+    """A CRD that takes anything."""
+    plural = f"{kind.lower()}s"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    cluster.apply(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{plural}.{group}"},
+            "spec": {
+                "group": group,
+                "scope": "Namespaced",
+                "names": {"plural": plural, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"},
+                "versions": [{"name": version, "served": True, "storage": True, "schema": schema}],
+            },
+        }
+    )
+    deadline = time.monotonic() + 10
+    while cluster.request("GET", f"/apis/{group}/{version}/{plural}")[0] != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def application(lab: Lab, commit: str, sync: str = "Synced", **status: Any) -> str:
+    """An Application that deploys this lab's `x`; returns its path."""
+    name = f"app-{lab.namespace}"
+    owned = {"group": "external-secrets.io", "kind": "ExternalSecret", "namespace": lab.namespace, "name": "x"}
+    found = {
+        "sync": {"status": sync, "revision": commit},
+        "health": {"status": "Healthy"},
+        "resources": [owned],
+        **status,
+    }
+    head = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
+    lab.cluster.apply({**head, "metadata": {"name": name, "namespace": "argocd"}, "status": found})
+    return f"{APPLICATIONS}/{name}"
+
+
+@contextlib.contextmanager
+def controller(lab: Lab, path: str, commit: str, apply: Object) -> Iterator[None]:
+    """Argo CD as far as we see it: asked to refresh it syncs `apply`, tells its commit and takes the request away."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.05):
+            found = lab.read(path)
+            if found["metadata"].get("annotations", {}).get(REFRESH) == "normal":
+                lab.patch("x", apply)
+                status = {"sync": {"status": "Synced", "revision": commit}}
+                lab.cluster.request("PATCH", path, {"metadata": {"annotations": {REFRESH: None}}, "status": status})
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_argo_is_asked_and_deploys(tools: None, lab: Lab) -> None:
+    """Its own annotation makes it look at the branch; then the run goes on."""
+    product = Product(lab)
+    product.deploy("x", parameter=lab.parameter())
+    es = product.rendered("x", parameter=lab.parameter("other", "new"), refreshInterval="2h")
+    path = application(lab, OLDER)
+    with controller(lab, path, OURS, {"spec": dict(es.spec)}):
+        (result,) = product.refresh(es, commit=OURS)
+    assert result.state is RefreshState.PROVEN, (result, product.log.lines)
+    assert "superseded" not in result.detail
+    said = "\n".join(product.log.lines)
+    assert f"Argo CD Application argocd/app-{lab.namespace} is Synced at commit {OLDER[:7]}, Healthy" in said
+    assert f"this run judged commit {OURS[:7]}" in said
+
+
+def test_what_argo_says_is_quoted(tools: None, lab: Lab) -> None:
+    """Sync, health and message, beside what differs."""
+    product = Product(lab, timeout=2.0)
+    product.deploy("x", parameter=lab.parameter())
+    es = product.rendered("x", parameter=lab.parameter(), refreshInterval="2h")
+    path = application(
+        lab,
+        OLDER,
+        "OutOfSync",
+        health={"status": "Degraded", "message": "a pod\nfails"},
+        operationState={"phase": "Failed", "message": "one or more objects failed to apply"},
+    )
+    (result,) = product.refresh(es, commit=OURS)
+    assert result.state is RefreshState.NOT_DEPLOYED
+    assert result.diagnosis is not None
+    for words in (
+        "spec.refreshInterval: the manifest has “2h”, the cluster has “1h0m0s”",
+        "is OutOfSync at commit bbbbbbb, Degraded (a pod fails; Failed one or more objects failed to apply)",
+    ):
+        assert words in result.diagnosis.cause
+    assert lab.read(path)["metadata"]["annotations"][REFRESH] == "normal"
+    assert "force-sync" not in lab.get("x")["metadata"].get("annotations", {})
+
+
+@pytest.mark.parametrize("known_by", ["its history", "having looked again"])
+def test_a_later_commit_that_asks_for_the_same_goes_on(tools: None, lab: Lab, known_by: str) -> None:
+    """Main has moved on: said, and proven with what the cluster holds."""
+    product = Product(lab, timeout=8.0)
+    later = product.deploy("x", parameter=lab.parameter(value="old"), refreshInterval="3h")
+    es = product.rendered("x", parameter=lab.parameter(value="new"), refreshInterval="2h")
+    history = {"history": [{"id": 1, "revision": OURS}, {"id": 2, "revision": LATER}]}
+    path = application(lab, LATER, **(history if known_by == "its history" else {}))
+    with controller(lab, path, LATER, {"spec": dict(later.spec)}):
+        (result,) = product.refresh(es, commit=OURS)
+    assert (result.state, result.ok) == (RefreshState.PROVEN, True), (result, product.log.lines)
+    assert f"holds commit {LATER[:7]}, which superseded ours" in result.detail
+    assert lab.secret("x") == {"key": "new"}
+
+
+def test_another_commit_is_not_taken_for_a_later_one(tools: None, lab: Lab) -> None:
+    """An older one may hold the same parameters, and has not been replaced yet: waited for."""
+    product = Product(lab, timeout=2.0)
+    product.deploy("x", parameter=lab.parameter(value="old"), refreshInterval="3h")
+    es = product.rendered("x", parameter=lab.parameter(value="old"), refreshInterval="2h")
+    application(lab, OLDER)
+    (result,) = product.refresh(es, commit=OURS)
+    assert result.state is RefreshState.NOT_DEPLOYED
+
+
+def test_a_later_commit_that_asks_for_others_is_no_success(tools: None, lab: Lab) -> None:
+    """What this run wrote is not what the cluster reads."""
+    product = Product(lab, timeout=2.0)
+    product.deploy("x", parameter=lab.parameter("other"))
+    es = product.rendered("x", parameter=lab.parameter())
+    application(lab, LATER, history=[{"id": 1, "revision": OURS}])
+    (result,) = product.refresh(es, commit=OURS)
+    assert result.state is RefreshState.NOT_DEPLOYED
+
+
+def test_flux_is_quoted(tools: None, lab: Lab) -> None:
+    """Its Kustomization is known by the object's label, or by its inventory where the object is not there."""
+    labels = {"kustomize.toolkit.fluxcd.io/name": lab.namespace, "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+    condition = {"type": "Ready", "status": "False", "reason": "BuildFailed", "message": "kustomize build failed"}
+    status = {
+        "lastAppliedRevision": f"main@sha1:{OLDER}",
+        "conditions": [condition],
+        "inventory": {"entries": [{"id": f"{lab.namespace}_y_external-secrets.io_ExternalSecret", "v": "v1"}]},
+    }
+    head = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
+    lab.cluster.apply({**head, "metadata": {"name": lab.namespace, "namespace": "flux-system"}, "status": status})
+    product = Product(lab, timeout=2.0)
+    product.deploy("x", parameter=lab.parameter(), metadata={"labels": MANAGED | labels})
+    wanted = [product.rendered(name, parameter=lab.parameter(), refreshInterval="2h") for name in ("x", "y")]
+    for result in product.refresh(*wanted, commit=OURS):
+        assert result.state is RefreshState.NOT_DEPLOYED
+        assert result.diagnosis is not None
+        assert "is not ready at commit bbbbbbb (BuildFailed; kustomize build failed)" in result.diagnosis.cause
+
+
+def test_without_rights_on_the_tools_nothing_is_assumed(tools: None, lab: Lab) -> None:
+    """As if there were none."""
+    product = Product(lab)
+    product.deploy("x", parameter=lab.parameter())
+    path = application(lab, OLDER, "OutOfSync")
+    rule = {"apiGroups": ["external-secrets.io"], "resources": ["externalsecrets"], "verbs": ["list", "watch", "patch"]}
+    token = lab.cluster.add_user("no-tools", [rule], [lab.namespace])
+    narrow = Product(lab, token, timeout=2.0)
+    es = narrow.rendered("x", parameter=lab.parameter(), refreshInterval="2h")
+    (result,) = narrow.refresh(es, commit=OURS)
+    assert result.state is RefreshState.NOT_DEPLOYED
+    assert "Argo" not in str(result)
+    assert REFRESH not in lab.read(path)["metadata"].get("annotations", {})

@@ -1,0 +1,244 @@
+"""A GitOps tool is quoted, asked and believed only as far as what it says goes."""
+
+import pytest
+from cluster_samples import LABELS, Log, live, rendered
+
+from secret_action.cluster.attempt import Terms
+from secret_action.cluster.awaited import Awaited
+from secret_action.cluster.deployed import deployment
+from secret_action.cluster.deployers import Deployers
+from secret_action.cluster.errors import Forbidden, NotFound
+from secret_action.cluster.gitops import APPLICATIONS, KUSTOMIZATIONS, Mark, mark_of, superseded, tool_of
+from secret_action.cluster.gitops_requests import look
+from secret_action.cluster.targets import Target
+from secret_action.model import Problem
+from secret_action.selector import parse_selector
+
+OURS, OTHER, THIRD = "a" * 40, "b" * 40, "c" * 40
+KEY = ("shop", "a")
+
+
+def application(name="shop", sync="Synced", revision=OTHER, annotations=None, **status):
+    owned = {"group": "external-secrets.io", "kind": "ExternalSecret", "namespace": "shop", "name": "a"}
+    found = {
+        "sync": {"status": sync, "revision": revision},
+        "health": {"status": "Healthy"},
+        "resources": [owned, {"group": "apps", "kind": "Deployment", "namespace": "shop", "name": "b"}],
+    }
+    metadata = {"name": name, "namespace": "argocd", "annotations": annotations or {}}
+    return {"metadata": metadata, "status": found | status}
+
+
+def kustomization(ready="True", applied=f"main@sha1:{OTHER}", **status):
+    condition = {"type": "Ready", "status": ready, "reason": "R", "message": "a\nmessage."}
+    found = {
+        "lastAppliedRevision": applied,
+        "conditions": [condition],
+        "inventory": {
+            "entries": [{"id": f"shop_{each}"} for each in ("a_external-secrets.io_ExternalSecret", "b_apps_X")]
+        },
+    }
+    return {"metadata": {"name": "shop", "namespace": "flux-system"}, "status": found | status}
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "mark"),
+    [
+        ({}, {}, None),
+        ({}, {"argocd.argoproj.io/tracking-id": "shop:external-secrets.io/ExternalSecret:shop/a"}, ("shop", True)),
+        ({}, {"argocd.argoproj.io/tracking-id": "apps_shop:external-secrets.io/ExternalSecret:x/a"}, ("shop", True)),
+        ({"argocd.argoproj.io/instance": "shop"}, {}, ("shop", True)),
+        ({"app.kubernetes.io/instance": "shop"}, {}, ("shop", False)),
+    ],
+)
+def test_argos_mark_is_read(labels, annotations, mark):
+    """The label that Helm sets too is a hint and no more."""
+    found = live(rendered(labels=LABELS | labels), annotations=annotations)
+    assert mark_of(found) == (mark and Mark(APPLICATIONS, *mark))
+
+
+def test_fluxs_mark_is_read():
+    """Its label on everything that it applies."""
+    found = live(rendered(labels=LABELS | {"kustomize.toolkit.fluxcd.io/name": "shop"}))
+    assert mark_of(found) == Mark(KUSTOMIZATIONS, "shop", True)
+
+
+def test_an_application_is_told_in_one_sentence():
+    """Sync, commit, health, and what its operation and its conditions say, cleaned."""
+    tool = tool_of(
+        APPLICATIONS,
+        application(
+            sync="OutOfSync",
+            health={"status": "Degraded", "message": "no\x1b[31m pods"},
+            operationState={"phase": "Failed", "message": "x"},
+            conditions=[{"type": "ComparisonError", "message": "cannot render"}],
+        ),
+        OURS,
+    )
+    assert tool.words == (
+        "Argo CD Application argocd/shop is OutOfSync at commit bbbbbbb, Degraded "
+        "(no [31m pods; Failed x; ComparisonError: cannot render)"
+    )
+    assert (tool.commit, tool.owned) == ("", {KEY})
+
+
+@pytest.mark.parametrize(
+    ("sync", "commit"),
+    [
+        ({"status": "Synced", "revision": OTHER}, OTHER),
+        ({"status": "Synced", "revisions": [OTHER, OURS]}, OURS),
+        ({"status": "Synced", "revisions": [OTHER, THIRD]}, ""),
+        ({"status": "Synced", "revision": "1.2.3"}, ""),
+        ({"status": "OutOfSync", "revision": OTHER}, ""),
+        ({}, ""),
+    ],
+)
+def test_an_applications_commit_is_what_the_cluster_holds(sync, commit):
+    """Of several sources the one that is ours; a chart's version is no commit, and what is not synced is not held."""
+    assert tool_of(APPLICATIONS, application() | {"status": {"sync": sync}}, OURS).commit == commit
+
+
+@pytest.mark.parametrize(
+    ("found", "commit", "words"),
+    [
+        (kustomization(), OTHER, "ready at commit bbbbbbb (R; a message)"),
+        (kustomization(applied=f"main/{OTHER}"), OTHER, "ready at commit"),
+        (kustomization("False"), "", "not ready at commit bbbbbbb"),
+        (kustomization("Unknown"), "", "at work"),
+        (kustomization(lastAttemptedRevision=f"main@sha1:{OURS}"), "", "ready"),
+        (kustomization(applied="sha256:x"), "", "is ready (R"),
+    ],
+)
+def test_a_kustomization_is_told_in_one_sentence(found, commit, words):
+    """Its commit only where it has applied what it last tried."""
+    tool = tool_of(KUSTOMIZATIONS, found, OURS)
+    assert (tool.commit, tool.owned) == (commit, {KEY})
+    assert words in tool.words
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "later"),
+    [
+        (application(), {}, False),
+        (application(), {"looked_again": True}, True),
+        (application(), {"held_before": True}, True),
+        (application(history=[{"revision": OURS}, {"revision": OTHER}]), {}, True),
+        (application(history=[{"revision": THIRD}, {"revision": OTHER}]), {}, False),
+        (application(revision=OURS), {"looked_again": True, "held_before": True}, False),
+        (application(sync="OutOfSync"), {"looked_again": True}, False),
+    ],
+)
+def test_a_later_commit_is_told_from_an_older_one(found, known, later):
+    """Commits have no order of their own."""
+    given = {"looked_again": False, "held_before": False} | known
+    assert superseded(tool_of(APPLICATIONS, found, OURS), OURS, **given) is later
+    assert not superseded(tool_of(APPLICATIONS, found, ""), "", **given)
+
+
+class Api:
+    """Answers from a table of paths; all else is forbidden."""
+
+    def __init__(self, table):
+        self.table, self.asked = table, []
+
+    def _answer(self, place):
+        self.asked.append(place.path)
+        answer = self.table.get(place.path, Forbidden(Problem("no")))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def get(self, place):
+        return self._answer(place)
+
+    def list(self, place):
+        return tuple(self._answer(place)), "1"
+
+
+HOME = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
+ALL = "/apis/argoproj.io/v1alpha1/applications"
+
+
+@pytest.mark.parametrize(
+    ("table", "marks", "found"),
+    [
+        ({}, {Mark(APPLICATIONS, "shop", True)}, []),
+        ({f"{HOME}/shop": application()}, {Mark(APPLICATIONS, "shop", True)}, ["shop"]),
+        ({f"{HOME}/shop": application()}, {Mark(APPLICATIONS, "shop", False)}, ["shop"]),
+        ({f"{HOME}/shop": NotFound(Problem("no")), ALL: [application()]}, {Mark(APPLICATIONS, "shop", True)}, ["shop"]),
+        ({HOME: [application("x", resources=[]), application()]}, set(), ["shop"]),
+        ({ALL: [application("x", resources=[])]}, set(), []),
+    ],
+)
+def test_tools_are_looked_for_as_far_as_rights_go(table, marks, found):
+    """By name first, then among all; what is barred or not there is left out."""
+    assert [tool.place.name for tool in look(Api(table), {KEY}, marks, OURS)] == found
+
+
+class Outside:
+    def __init__(self):
+        self.looks, self.asked = 0, []
+
+    def look_at_tools(self, keys, marks, commit):
+        self.looks += 1
+
+    def ask_to_refresh(self, place):
+        self.asked.append(place.name)
+
+    def annotate(self, key, token):
+        pass
+
+
+def waiting(outside, changed="2h"):
+    """One whose live object has another interval than the manifest."""
+    terms = Terms("run-7", parse_selector("zerotouch.io/managed=true"), {}, False, frozenset(), 5.0)
+    one = Awaited(Target("shop", rendered(refreshInterval=changed)), terms, outside)
+    one.seen(live(), 0.0)
+    return one
+
+
+def test_argo_is_asked_once_and_believed_after_it_has_looked():
+    """What was read before our request landed, or while it is pending, tells nothing of the order of commits."""
+    outside, log = Outside(), Log()
+    one = waiting(outside)
+    deployers = Deployers(outside, log, OURS)
+    read = tool_of(APPLICATIONS, application(), OURS)
+    for _ in range(2):
+        deployers.tick([one], 1.0)
+        deployers.seen([read], [one], 1.0)
+    assert (outside.asked, "superseded" in one.words) == (["shop"], False)
+    deployers.tick([one], 7.0)
+    deployers.asked(read.place, granted=True)
+    deployers.seen([read], [one], 7.0)
+    assert one.phase.name == "DEPLOYING"
+    deployers.tick([one], 13.0)
+    pending = application(annotations={"argocd.argoproj.io/refresh": "normal"})
+    deployers.seen([tool_of(APPLICATIONS, pending, OURS)], [one], 13.0)
+    assert one.phase.name == "DEPLOYING"
+    deployers.tick([one], 20.0)
+    deployers.seen([read], [one], 20.0)
+    assert one.phase.name == "ANNOTATING"
+    (said,) = log.lines
+    assert said == f"{read.words}; this run judged commit aaaaaaa"
+
+
+def test_nothing_is_looked_for_where_all_is_deployed():
+    """No request without need."""
+    outside = Outside()
+    Deployers(outside, Log(), OURS).tick([waiting(outside, "1h")], 1.0)
+    assert outside.looks == 0
+
+
+@pytest.mark.parametrize(
+    ("live_es", "selected", "later", "done"),
+    [
+        (rendered(refreshInterval="2h"), True, True, True),
+        (rendered(refreshInterval="2h"), True, False, False),
+        (rendered(refreshInterval="2h"), False, True, False),
+        (rendered(references=["/zerotouch/dev/shop/a", "/more"]), True, True, True),
+        (rendered(references=["/other"]), True, True, False),
+    ],
+)
+def test_a_later_commit_must_ask_for_the_same_parameters(live_es, selected, later, done):
+    """More is fine; less is not what this run wrote."""
+    assert deployment(rendered(), live(live_es), selected=selected, superseded=later).done is done
