@@ -159,7 +159,7 @@ def _take(path: str, settings: Settings) -> _Taken:
         if found:
             return _Taken(found[-1]["root"] or "/", _named(found[-1], settings))
     else:
-        repository = next((root for root in above if list_services(root, template)), None)
+        repository: Path | None = next((root for root in above if list_services(root, template)), None)
         below_a_tenant = any(match[0] != full.as_posix() for match in found)
         if repository and full.exists():
             return _Taken(str(repository), passed_over="belongs to no tenant")

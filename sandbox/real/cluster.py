@@ -26,7 +26,7 @@ from sandbox.real.users import Rule, Tokens, Users
 
 STORE = "aws-parameter-store"
 REGION = "us-east-1"
-USERS = 16
+USERS = 40
 START_TIMEOUT = 60.0  # seconds, for each program: many times what a small machine needs
 
 ESO_GROUP = "external-secrets.io"
@@ -175,6 +175,11 @@ class RealCluster:
         """Stop ESO; all that it wrote stays as it is, the store's Ready too."""
         self._stop("external-secrets")
 
+    def kill_eso(self) -> None:
+        """End ESO at once, in the middle of whatever it does."""
+        if process := self._running.pop("external-secrets", None):
+            process.kill()
+
     def eso_log(self) -> str:
         """All that ESO has logged, from every time it was started: zap's JSON lines."""
         log = self._log("external-secrets")
@@ -185,11 +190,23 @@ class RealCluster:
         self._stop("kube-apiserver")
         self._start_apiserver()
 
+    def stop_etcd(self) -> None:
+        """Stop etcd: the API server stays, and can neither read nor write."""
+        self._stop("etcd")
+
+    def start_etcd(self) -> None:
+        """Start etcd again at the same address, with the same data; returns when the API server is ready again."""
+        self._run_etcd()
+        self._running["kube-apiserver"].wait_until("it is ready", self._apiserver_is_ready, timeout=START_TIMEOUT)
+
     # How it starts
 
     def _start_etcd(self) -> None:
-        client, peer = (f"http://127.0.0.1:{port}" for port in (free_port(), free_port()))
-        self._etcd_url = client
+        self._etcd_url, self._etcd_peer = (f"http://127.0.0.1:{port}" for port in (free_port(), free_port()))
+        self._run_etcd()
+
+    def _run_etcd(self) -> None:
+        client, peer = self._etcd_url, self._etcd_peer
         etcd = self._run(
             "etcd",
             f"--data-dir={self._folder / 'etcd'}",

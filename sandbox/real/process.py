@@ -64,3 +64,8 @@ class Process:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+
+    def kill(self) -> None:
+        """End it without asking."""
+        self._child.kill()
+        self._child.wait()

@@ -206,10 +206,6 @@ class Awaited:
             return
         if not self._deployment.later:
             self._superseded = ""
-        if owner := cluster_owner(live):
-            diagnosis = explanations.owned(owner)
-            self._finish(RefreshState.FAILED, diagnosis.cause, diagnosis=diagnosis)
-            return
         self._begin(live, now)
 
     def _begin(self, live: Object, now: float) -> None:
@@ -303,14 +299,14 @@ class Awaited:
             self._finish(self._proven_state, " ".join(filter(None, words)), content)
 
     def _finish_never(self, content: ContentState, words: str) -> None:
-        changed = self._measure.changed
+        changed, owner = self._measure.changed, cluster_owner(self.live or {})
         detail = explanations.left_alone(self.never, words)
         if content is ContentState.NOT_CHECKED:
-            detail += explanations.unknown_content(self._secret_name)
+            detail += explanations.unknown_content(self._secret_name, owner)
         if changed and content is not ContentState.PROVEN:
-            self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed))
+            self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed, owner))
         else:
-            diagnosis = explanations.never(self.never, []) if content is ContentState.DIFFERS else None
+            diagnosis = explanations.never(self.never, [], owner) if content is ContentState.DIFFERS else None
             self._finish(RefreshState.NEVER_REFRESHES, detail, content, diagnosis)
 
     def _start_over(self, words: str) -> None:

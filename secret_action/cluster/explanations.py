@@ -30,22 +30,23 @@ def not_deployed(words: str, tool: str) -> Diagnosis:
     )
 
 
-def owned(owner: str) -> Diagnosis:
-    """ESO: the controller of a ClusterExternalSecret overwrites all annotations of what it makes."""
-    return Diagnosis(
-        f"It is owned by the ClusterExternalSecret {owner}, which takes annotations away.",
-        "Take it out of the tenant's manifests, or out of the ClusterExternalSecret. Annotating that one is left to "
-        "its owners: it would refresh every namespace.",
-    )
-
-
-def never(reason: str, changed: Sequence[str]) -> Diagnosis:
-    """changed: the parameters that it reads and that this run wrote."""
+def never(reason: str, changed: Sequence[str], owner: str) -> Diagnosis:
+    """changed: the parameters that it reads and that this run wrote. owner: the ClusterExternalSecret that made it."""
     reads = f"It reads {', '.join(changed)}, which this run changed" if changed else "Its Secret holds other values"
-    return Diagnosis(
-        f"{reads}, and it never refreshes: {reason}.",
+    return Diagnosis(f"{reads}, and it never refreshes: {reason}.", remedy_for_never(owner))
+
+
+def remedy_for_never(owner: str) -> str:
+    """What makes one refresh that an annotation does not. owner: the ClusterExternalSecret that made it, or empty."""
+    if owner:
+        return (
+            "Take it out of the tenant's manifests, or out of the ClusterExternalSecret. Annotating that is left to "
+            f"its owners, since it refreshes every namespace: `kubectl annotate clusterexternalsecret {owner} "
+            'external-secrets.io/force-sync="$(date +%s)" --overwrite`.'
+        )
+    return (
         "Give it `refreshPolicy: OnChange` (and neither a pinned version nor an immutable target) and let that be "
-        "deployed, or delete its Secret so that ESO makes it anew.",
+        "deployed, or delete its Secret so that ESO makes it anew."
     )
 
 
@@ -54,8 +55,10 @@ def left_alone(reason: str, words: str) -> str:
     return f"An annotation does not refresh it: {reason}. {words}".strip()
 
 
-def unknown_content(secret_name: str) -> str:
-    """What that means where the content is not known."""
+def unknown_content(secret_name: str, owner: str) -> str:
+    """What that means where the content is not known. owner: the ClusterExternalSecret that made it, or empty."""
+    if owner:
+        return f" It is not known whether the Secret {secret_name} holds the current value already."
     return (
         f" It is not known whether the Secret {secret_name} holds the current value: it takes a new one only when that "
         "is changed or, where no version is pinned, when the Secret is deleted so that ESO makes it anew."

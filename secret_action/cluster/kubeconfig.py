@@ -21,6 +21,8 @@ from secret_action.model import Problem
 
 _SEPARATOR = ":"  # of several paths, as in the variable KUBECONFIG
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+_SECRET_FILES = ("client-key", "tokenFile")  # where people paste the thing itself
+_IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,10 @@ class _Merged:
                     "Add the API server's URL to it.",
                 )
             )
-        return Access(name, tuple(self._named.get("context", ())), cluster_name, cluster, user, folder)
+        access = Access(name, tuple(self._named.get("context", ())), cluster_name, cluster, user, folder)
+        if problem := _unusable(access, self._source):
+            raise InputError(problem)
+        return access
 
     def _context(self, wanted: str) -> tuple[str, Mapping[str, Any]]:
         contexts = self._named.get("context", {})
@@ -179,6 +184,26 @@ class _Merged:
                 "Pass the whole kubeconfig: `kubectl config view --raw --minify --flatten`.",
             )
         )
+
+
+def _unusable(access: Access, source: str) -> Problem | None:
+    """What the Kubernetes client would pass over in silence, or quote in an error."""
+    if any(access.user.get(name) for name in _IMPERSONATION):
+        return Problem(
+            f"{source}: the user of context “{access.context}” acts as another one (`as`), which is not supported.",
+            "Give the pipeline an account of its own, with the rights that it needs.",
+        )
+    for part in (access.cluster, access.user):
+        for name in _FILES:
+            path = part.get(name)
+            if isinstance(path, str) and path and not part.get(f"{name}-data") and not _is_file(path):
+                shown = "" if name in _SECRET_FILES or "\n" in path else f" File does not exist: {path}."
+                return Problem(
+                    f"{source}: `{name}` of context “{access.context}” must be the path of a file, and is not.{shown}",
+                    "Pass a kubeconfig with its certificates inside: `kubectl config view --raw --minify --flatten`; "
+                    f"what `{name}` holds stands in `{'token' if name == 'tokenFile' else f'{name}-data'}` then.",
+                )
+    return None
 
 
 def _absolute(found: Any, folder: str) -> Mapping[str, Any]:

@@ -198,14 +198,14 @@ class Threads:
 
     def _follow(self, namespace: str, wanted: set[str]) -> None:
         place = self._resource.at(namespace)
-        version = ""
+        version, broken = "", False
         while not self._stopped.is_set():
             try:
                 if not version:
                     version = self._list(namespace, wanted)
                 watch = self._watches[namespace] = self._api.watch(place, version, _WATCH_SECONDS)
                 for kind, live in watch:
-                    version = text(live, "metadata", "resourceVersion") or version
+                    version, broken = text(live, "metadata", "resourceVersion") or version, False
                     if kind != "BOOKMARK" and name_of(live) in wanted:
                         gone = kind == "DELETED"
                         self._messages.put(Seen((namespace, name_of(live)), None if gone else live))
@@ -215,10 +215,14 @@ class Threads:
                 if self._stopped.is_set():
                     return
                 told = _told(error)
-                self._messages.put(WatchBroken(told))
+                # A connection that is cut is taken up at once; only when that fails too is something wrong.
+                if broken or not may_pass(told):
+                    self._messages.put(WatchBroken(told))
                 if not may_pass(told):
                     return
-                self._stopped.wait(_PAUSE)
+                if broken:
+                    self._stopped.wait(_PAUSE)
+                broken = True
 
     def _list(self, namespace: str, wanted: set[str]) -> str:
         objects, version = self._api.list(self._resource.at(namespace))

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 
+from secret_action.cluster import explanations
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.comparison import measure
 from secret_action.cluster.deployed import differences
 from secret_action.cluster.errors import NotFound
 from secret_action.cluster.inspection import Found, Inspection, require
-from secret_action.cluster.live import text
+from secret_action.cluster.live import cluster_owner, text
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import ESO_GROUP, SECRETS, Place
 from secret_action.cluster.rebuild import DATA_HASH
@@ -21,6 +22,10 @@ from secret_action.errors import ManifestError, SecretSyncError
 from secret_action.model import Problem
 from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue
+
+_ON_CHANGE = (
+    "Write refreshPolicy: OnChange (without a pinned version or an immutable target), deploy that, and run again."
+)
 
 
 def prepare(
@@ -82,12 +87,12 @@ def _undelivered(inspection: Inspection, changed: Set[str], settings: ClusterSet
         if stale and reference.path not in delivered:
             why = f"{stale}; and a rebuild is out of the question: {found.barred}" if force and found.barred else stale
             can = not force and found.managed and not reference.version and not found.barred
+            owner = cluster_owner(found.live or {})
             or_force = " Or set `refresh: force`, which makes ESO rebuild its Secret in place." if can else ""
             yield Problem(
                 f"ExternalSecret {found.external_secret.name} would never deliver the new value of {reference.path}: "
                 f"{why}.",
-                "Write refreshPolicy: OnChange (without a pinned version or an immutable target), deploy that, and "
-                f"run again.{or_force} Nothing was written.",
+                f"{explanations.remedy_for_never(owner) if owner else _ON_CHANGE}{or_force} Nothing was written.",
                 where=reference.where,
             )
 

@@ -14,6 +14,7 @@ from secret_action.cluster import durations
 from secret_action.cluster.hashes import synced_version
 from secret_action.cluster.live import (
     Object,
+    cluster_owner,
     entries,
     is_going,
     ready,
@@ -144,7 +145,7 @@ def never_refreshes(live: Object, store_controller: str = "") -> str | None:
     One that has never synced yet will. store_controller: the `spec.controller` of its store, where it is known.
     """
     spec = section(live, "spec")
-    if why := other_controller(store_controller) or pinned(spec):
+    if why := other_controller(store_controller) or pinned(spec) or taken_away(live):
         return why
     if not synced_version_of(live):
         return None
@@ -173,6 +174,12 @@ def other_controller(store_controller: str) -> str:
     if store_controller in ("", "default"):
         return ""
     return f"its store is served by another controller class (`{store_controller}`)"
+
+
+def taken_away(live: Object) -> str:
+    """Says so where a ClusterExternalSecret made it: its controller overwrites all annotations; else empty."""
+    owner = cluster_owner(live)
+    return f"the ClusterExternalSecret {owner}, which owns it, takes annotations away" if owner else ""
 
 
 def pinned(spec: Object) -> str:

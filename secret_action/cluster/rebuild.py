@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from secret_action.cluster import templates
 from secret_action.cluster.live import Object, entries, section, text
-from secret_action.cluster.proof import other_controller, pinned
+from secret_action.cluster.proof import other_controller, pinned, taken_away
 
 DATA_HASH = "reconcile.external-secrets.io/data-hash"
 """The annotation of a Secret with ESO's hash of its data."""
@@ -22,7 +22,7 @@ def barred(thing: Object, store_controller: str = "") -> str:
     spec = section(thing, "spec")
     target = section(spec, "target")
     policy = text(target, "creationPolicy")
-    if why := other_controller(store_controller) or pinned(spec):
+    if why := other_controller(store_controller) or pinned(spec) or taken_away(thing):
         return why
     if target.get("immutable") is True:
         return "its target Secret is immutable"

@@ -26,6 +26,7 @@ from secret_action.manifest.yaml_files import (
     line_of,
     load_documents,
     pairs_below,
+    reads_as,
     scalars,
     text,
 )
@@ -55,17 +56,18 @@ def replace_in_line(draft: Draft, where: Location, old: str, new: str) -> None:
     draft.put(where.file, "\n".join(lines))
 
 
-def quote(draft: Draft, where: Location, field: str) -> None:
-    """Puts quotes around the one plain scalar that stands behind this key in that line."""
+def quote(draft: Draft, where: Location, field: str, value: Any) -> None:
+    """Puts quotes around the plain scalar behind this key in that line, of which kustomize makes this value."""
     content = draft.text(where.file)
     pairs = (pair for node in compose_documents(content) for pair in pairs_below(node))
     found = [
-        value
-        for key, value in pairs
+        node
+        for key, node in pairs
         if text(key) == field
-        and isinstance(value, yaml.ScalarNode)
-        and line_of(value) == where.line
-        and not value.style
+        and isinstance(node, yaml.ScalarNode)
+        and line_of(node) == where.line
+        and not node.style
+        and reads_as(node, value)
     ]
     if len(found) != 1 or found[0].start_mark.line != found[0].end_mark.line:
         raise EditError(f"{where} has no such value.")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from secret_action.manifest.kustomize import RenderError, kustomization_file
+from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, RenderError, kustomization_file
 from secret_action.manifest.yaml_files import (
     MAX_PARTS,
     compose_documents,
@@ -80,6 +80,9 @@ class _Walk:
             real.encode()
         except UnicodeEncodeError:
             raise RenderError("the folder's name is not UTF-8 text, so kustomize cannot be told it") from None
+        for name in KUSTOMIZATION_NAMES:
+            if os.path.exists(folder / name) and not os.path.isfile(folder / name):
+                raise RenderError(f"{self._shown(folder)} has a {name} that is no file")
         file = kustomization_file(folder)
         if file is None or (real, plugins) in self._folders:
             return

@@ -16,7 +16,7 @@ from secret_action.manifest.kustomize import RenderError
 from secret_action.manifest.layout import bases_of, choose_overlay, list_overlays, tenant_folder
 from secret_action.manifest.overlay import Base, Overlay, Tenant
 from secret_action.manifest.renders import Rendered, Renders
-from secret_action.manifest.rules import judge
+from secret_action.manifest.rules import all_rules, judge
 from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_files import leads_outside
 from secret_action.model import (
@@ -104,11 +104,15 @@ class Reading:
         self._renders = renders
         self._rendering: dict[Path, Future[Rendered]] = {}
         self._folder = tenant_folder(root, scope.tenant_path, scope.service)
-        self._definitions = read_definitions(self._folder, root)
         self._overlays = list_overlays(self._folder)
-        if not self._definitions.environments or self._overlays:
+        if self._overlays:
             self._asked = self._choose()
             self._start(self._asked)
+        # While kustomize is at work.
+        self._definitions = read_definitions(self._folder, root)
+        all_rules()
+        if not self._overlays and not self._definitions.environments:
+            self._asked = self._choose()  # which says so
 
     def judged(self) -> Judged:
         """What was asked for: one environment, or all of them."""

@@ -14,7 +14,8 @@ from secret_action.manifest.reach import refuse_out_of_reach
 Rendered = list[dict[str, Any]] | RenderError
 """The resources of a folder, or why there are none."""
 
-_LEAST_AT_ONCE = 2
+AT_ONCE = max(2, os.cpu_count() or 1)
+"""How many renders run at a time."""
 
 
 class Renders:
@@ -26,7 +27,7 @@ class Renders:
     def __init__(self, root: Path) -> None:
         self._root = root
         # Not `with`: leaving that waits for what runs, and a cancel must not wait for a slow kustomize.
-        self._pool = ThreadPoolExecutor(max(_LEAST_AT_ONCE, os.cpu_count() or 1))
+        self._pool = ThreadPoolExecutor(AT_ONCE)
 
     @cached_property
     def _kustomize(self) -> Kustomize:

@@ -71,7 +71,7 @@ def test_a_plan_lists_what_would_be_pruned(world):
 
 @pytest.mark.parametrize("dry_run", ["true", "false"])
 def test_cleanup_removes_a_preview_environments_parameters(world, dry_run):
-    """All of the service's that carry our tag, ten a call, without a look at any manifest; a dry run only shows them."""
+    """All of the service's that carry our tag, ten a call, without any manifest; a dry run only shows them."""
     for number in range(12):
         world.aws.put(f"{PREVIEW}key_{number}", f"preview-value-{number:04}", tags=OURS)
     world.aws.put(PREVIEW + "by_hand", "somebody-elses-value-0001")

@@ -6,6 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from sandbox.world import EXAMPLE, SERVICE, VALUES
+from secret_action.report.links import RULES_PAGE
 
 TENANT = f"tenants/{SERVICE}"
 PRODUCTION = f"{TENANT}/overlays/production"

@@ -125,3 +125,38 @@ def one_overlay(*documents: str) -> dict[str, str]:
         "overlays/prod/kustomization.yaml": kustomization("es.yaml"),
         "overlays/prod/es.yaml": "---\n".join(documents),
     }
+
+
+URL = "/zerotouch/prod/shop/url"
+CA = "/zerotouch/prod/shop/ca"
+WAITING = external_secret(data=[entry("URL", "/zerotouch/_ENV_/shop/url")])
+TWO_WAITING = external_secret(data=[entry("URL", "/zerotouch/_ENV_/shop/url"), entry("CA", "/zerotouch/_ENV_/shop/ca")])
+UNSTORED = external_secret().replace(
+    "  secretStoreRef:\n    name: aws-parameter-store\n    kind: ClusterSecretStore\n", ""
+)
+"""The first two wait for an overlay's patch; the third names no store."""
+
+
+def reading(path: object, key: str = "URL", **remote: str) -> dict[str, str]:
+    """One overlay with one entry."""
+    return one_overlay(external_secret(data=[entry(key, path, **remote)]))
+
+
+def base_and_patch(base: str, text: str, **fields: object) -> dict[str, str]:
+    """A base, and an overlay that patches it."""
+    listed = kustomization("../../base", patches=[{"path": "patch.yaml"}], **fields)
+    return overlays(base, "prod", prod=text) | {"overlays/prod/kustomization.yaml": listed}
+
+
+def operations(base: str, *replaced: tuple[int, str], **target: str) -> dict[str, str]:
+    """A base, and an overlay that changes it by JSON6902."""
+    lines = [f"- {{op: replace, path: /spec/data/{n}/remoteRef/key, value: {path}}}" for n, path in replaced]
+    listed = [{"path": "patch.yaml", "target": {"kind": "ExternalSecret", "name": "db"} | target}]
+    return overlays(base, "prod", prod="\n".join(lines) + "\n") | {
+        "overlays/prod/kustomization.yaml": kustomization("../../base", patches=listed)
+    }
+
+
+def patched(environment: str, key: str = "url") -> str:
+    """A patch that gives URL the environment's path."""
+    return patch(entry("URL", f"/zerotouch/{environment}/shop/{key}"))

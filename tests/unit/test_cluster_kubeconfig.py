@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from sandbox.http import make_certificate
 from sandbox.kubernetes import KubernetesServer
 from secret_action.cluster import connect
-from secret_action.cluster.credentials import BearerToken, Token, plugin_environment, token_of
+from secret_action.cluster.credentials import BearerToken, FixedHeader, Token, plugin_environment, token_of
 from secret_action.cluster.kubeconfig import read_kubeconfig
+from secret_action.cluster.transport import HttpTransport
 from secret_action.errors import ClusterError, InputError
 
 SECRET = "s3cr3t-token-of-the-test"
@@ -70,6 +72,9 @@ def test_every_form_of_the_content_is_read(form):
 def test_a_path_is_read_and_its_own_paths_start_there(tmp_path):
     """Relative paths mean the kubeconfig's folder."""
     file = tmp_path / "config"
+    (tmp_path / "pki").mkdir()
+    for name in ("t", "pki/ca.crt"):
+        (tmp_path / name).touch()
     file.write_text(text(user={"tokenFile": "t"}, cluster={"certificate-authority": "pki/ca.crt"}))
     access = read_kubeconfig(str(file), "KUBECONFIG", "")
     assert access.user["tokenFile"] == str(tmp_path / "t")
@@ -136,7 +141,15 @@ def test_no_text_ends_in_a_traceback(given_text):
             {"user": {"client-certificate-data": "bm8gUEVN", "client-key-data": "bm8gUEVN"}},
             ["client-certificate-data or client-key-data"],
         ),
-        ({"user": {"tokenFile": "/no/such/token"}}, ["cannot be used"]),
+        ({"user": {"tokenFile": "/no/such/token"}}, ["`tokenFile`", "must be the path of a file"]),
+        ({"user": {"tokenFile": SECRET}}, ["`tokenFile`", "stands in `token`"]),
+        ({"user": {"client-certificate-data": "x", "client-key": SECRET}}, ["`client-key`", "`client-key-data`"]),
+        ({"user": {"client-key": f"-----BEGIN\n{SECRET}\n"}}, ["`client-key`", "--flatten"]),
+        (
+            {"cluster": {"certificate-authority": f"-----BEGIN\n{SECRET}"}},
+            ["`certificate-authority`", "path of a file"],
+        ),
+        ({"user": {"token": SECRET, "as": "system:admin"}}, ["acts as another one", "account of its own"]),
         ({"user": {"auth-provider": {"name": "azure", "config": {}}}}, ["only auth-provider", "token"]),
         (
             {
@@ -332,3 +345,44 @@ def test_a_token_is_renewed_before_it_runs_out():
     assert header() == "Bearer two"
     assert log.masked == ["one", "two"]
     assert "one" not in repr(Token("one", 1.0))
+
+
+def test_a_token_that_is_refused_before_its_time_is_renewed_once():
+    """The cluster has the last word; of several requests that were refused one renews."""
+    tokens = iter([Token("one", 840.0), Token("two", 840.0)])
+    header = BearerToken(lambda: next(tokens), Log(), Time())
+    first = header()
+    assert header.renew(first)
+    assert header() == "Bearer two"
+    assert header.renew(first)
+    assert header() == "Bearer two"
+
+
+@pytest.mark.parametrize(("later", "sent"), [("Bearer new", 2), ("Bearer old", 1)])
+def test_a_request_that_is_refused_is_sent_again_with_another_token(later, sent):
+    """Where there is another one; else the refusal stands."""
+    found, tried = iter(["Bearer old", later, later]), []
+
+    class Rest:
+        def request(self, method, url, *, headers, **rest):
+            tried.append(headers["Authorization"])
+            status = 200 if headers["Authorization"] == "Bearer new" else 401
+
+            class Answer:
+                class response:
+                    headers: ClassVar = {}
+
+                    @staticmethod
+                    def read():
+                        return b""
+
+                    @staticmethod
+                    def release_conn():
+                        pass
+
+            Answer.response.status = status
+            return Answer
+
+    transport = HttpTransport("https://c", Rest(), FixedHeader(lambda: next(found)))
+    answer = transport.send("GET", "/x", body=None, headers={}, read_timeout=1.0)
+    assert (answer.status, len(tried)) == (200 if sent == 2 else 401, sent)

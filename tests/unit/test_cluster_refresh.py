@@ -10,7 +10,7 @@ from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.content import expected_content
 from secret_action.cluster.hashes import data_hash
-from secret_action.cluster.outside import Annotated, EventsRead, HashRead, Seen, ToolsSeen, WatchBroken
+from secret_action.cluster.outside import Annotated, EventsRead, HashDropped, HashRead, Seen, ToolsSeen, WatchBroken
 from secret_action.cluster.refresh import await_all
 from secret_action.cluster.targets import Target, targets
 from secret_action.errors import InputError
@@ -18,109 +18,10 @@ from secret_action.model import ContentState, Problem, RefreshState
 from secret_action.selector import parse_selector
 from secret_action.values import SecretValue
 
-TOKEN = "run-7"
-KEY = ("shop", "a")
-VALUE = SecretValue("the value")
-RIGHT = {"metadata": {"annotations": {"reconcile.external-secrets.io/data-hash": ""}}}
-FORBIDDEN = errors.Forbidden(Problem("You may not.", "Add this rule."))
-BUSY = errors.Unavailable(Problem("The API server is busy."))
-
-
-def _secret(text):
-    """Metadata of a Secret that holds this text."""
-    found = data_hash({"K0": text.encode()}, like="0" * 56)
-    return {"metadata": {"annotations": {"reconcile.external-secrets.io/data-hash": found}}}
-
-
-class World:
-    """A scripted cluster, which is also the clock: time passes only while nothing happens.
-
-    It holds one ExternalSecret, puts our annotation on it, and then does what `eso` says.
-    """
-
-    def __init__(self, first, eso=lambda thing: [], secrets=(), patches=(), events=(), later=()):
-        self.live = first
-        self.queue = [Seen(KEY, first)]
-        self.eso = eso
-        self.secrets = list(secrets)
-        self.patches = list(patches)
-        self.events = list(events)
-        self.later = list(later)
-        self.tokens, self.at = [], 0.0
-
-    def now(self):
-        return self.at
-
-    def sleep(self, seconds):
-        self.at += seconds
-
-    def next(self, timeout):
-        if self.later and self.at >= self.later[0][0]:
-            self._appear(self.later.pop(0)[1])
-        if self.queue:
-            return self.queue.pop(0)
-        self.at += timeout
-        return None
-
-    def annotate(self, key, token):
-        self.tokens.append(token)
-        answer = self.patches.pop(0) if self.patches else None
-        if answer is None:
-            answer = self.live = patched(self.live, token)
-            self.queue.append(Annotated(key, answer))
-            for thing in self.eso(answer):
-                self._appear(thing)
-        else:
-            self.queue.append(Annotated(key, answer))
-
-    def read_hash(self, key, secret_name):
-        answer = self.secrets.pop(0) if len(self.secrets) > 1 else self.secrets[0]
-        self.queue.append(HashRead(key, answer))
-
-    def read_events(self, key, uid):
-        found = self.events.pop(0) if self.events else ()
-        self.queue.append(EventsRead(key, tuple(found)))
-
-    def look_at_tools(self, keys, marks, commit):
-        self.queue.append(ToolsSeen(()))
-
-    def close(self):
-        pass
-
-    def _appear(self, thing):
-        if isinstance(thing, WatchBroken):
-            self.queue.append(thing)
-        else:
-            self.live = thing
-            self.queue.append(Seen(KEY, thing))
-
-
-def run(world, es=None, *, values=None, timeout=300.0, only_changed=False, changed=(), controller="", log=None):
-    """The result of refreshing one ExternalSecret in this world."""
-    terms = Terms(
-        TOKEN,
-        parse_selector("zerotouch.io/managed=true"),
-        {PATH: VALUE} if values is None else values,
-        only_changed,
-        frozenset(changed),
-        5.0,
-    )
-    one = Awaited(Target("shop", es or rendered()), terms, world, controller)
-    await_all({KEY: one}, world, timeout, log or Log(), world)
-    return one.outcome
-
-
-def _syncs(thing):
-    return [synced(thing)]
-
-
-def _fails(thing):
-    return [failed(thing)]
-
 
 def test_it_is_proven_by_the_event_that_shows_it():
     """One annotation, one look at the Secret's metadata, no time lost."""
-    world = World(live(), _syncs, [_secret("the value")])
+    world = World(live(), syncs, [secret_of("the value")])
     result = run(world)
     assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.PROVEN, True)
     assert (result.seconds, world.at, world.tokens) == (0.0, 0.0, [TOKEN])
@@ -136,36 +37,36 @@ def test_a_stale_ready_is_no_proof():
 
 def test_content_is_not_checked_where_values_are_unknown():
     """The proof stands, and the reason is told."""
-    result = run(World(live(), _syncs), values={})
+    result = run(World(live(), syncs), values={})
     assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.NOT_CHECKED)
     assert PATH in result.detail
 
 
 def test_content_is_not_checked_where_rights_are_missing():
     """With the rule that would grant them."""
-    result = run(World(live(), _syncs, [FORBIDDEN]))
+    result = run(World(live(), syncs, [FORBIDDEN]))
     assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.NOT_CHECKED, True)
     assert "Add this rule." in result.detail
 
 
 def test_a_hash_of_unknown_form_is_not_checked():
     """Neither right nor wrong."""
-    result = run(World(live(), _syncs, [{"metadata": {}}]))
+    result = run(World(live(), syncs, [{"metadata": {}}]))
     assert result.content is ContentState.NOT_CHECKED
 
 
 def test_differing_content_is_refreshed_again_until_it_fits():
     """With a new token each time."""
-    world = World(live(), _syncs, [_secret("old"), _secret("old"), _secret("the value")])
+    world = World(live(), syncs, [secret_of("old"), secret_of("old"), secret_of("the value")])
     result = run(world)
     assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.PROVEN)
     assert world.tokens == [TOKEN, f"{TOKEN}-2", f"{TOKEN}-3"]
 
 
-@pytest.mark.parametrize("answer", [_secret("old"), errors.NotFound(Problem("none"))])
+@pytest.mark.parametrize("answer", [secret_of("old"), errors.NotFound(Problem("none"))])
 def test_content_that_stays_different_is_a_failure(answer):
     """After the timeout; it names the Secret, and no bytes."""
-    result = run(World(live(), _syncs, [answer]), timeout=60.0)
+    result = run(World(live(), syncs, [answer]), timeout=60.0)
     assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.DIFFERS, False)
     assert "Secret a" in result.detail
     assert result.diagnosis.remedy
@@ -173,7 +74,7 @@ def test_content_that_stays_different_is_a_failure(answer):
 
 def test_a_failed_attempt_is_confirmed_once_before_it_counts():
     """Well before the timeout, by a second annotation."""
-    world = World(live(), _fails)
+    world = World(live(), fails)
     result = run(world)
     assert result.state is RefreshState.FAILED
     assert world.tokens == [TOKEN, f"{TOKEN}-2"]
@@ -183,13 +84,13 @@ def test_a_failed_attempt_is_confirmed_once_before_it_counts():
 def test_a_failed_attempt_that_recovers_is_proven():
     """ESO goes on trying, and so does the annotation."""
     outcomes = iter([failed, synced])
-    world = World(live(), lambda thing: [next(outcomes)(thing)], [_secret("the value")])
+    world = World(live(), lambda thing: [next(outcomes)(thing)], [secret_of("the value")])
     assert run(world).state is RefreshState.PROVEN
 
 
 def test_esos_own_retry_is_believed():
     """The token is still there when a later attempt succeeds, before any second annotation."""
-    world = World(live(), lambda thing: [failed(thing), synced(failed(thing))], [_secret("the value")])
+    world = World(live(), lambda thing: [failed(thing), synced(failed(thing))], [secret_of("the value")])
     assert run(world).state is RefreshState.PROVEN
     assert world.tokens == [TOKEN]
 
@@ -225,7 +126,7 @@ def test_a_removed_annotation_is_put_back():
             return [bare]
         return [synced(thing)]
 
-    world = World(live(), eso, [_secret("the value")])
+    world = World(live(), eso, [secret_of("the value")])
     assert run(world).state is RefreshState.PROVEN
     assert world.tokens == [TOKEN, f"{TOKEN}-2", f"{TOKEN}-3"]
     assert world.at < 5
@@ -253,7 +154,7 @@ def test_a_recreated_one_is_begun_anew():
     def eso(thing):
         return next(lives) or [synced(thing)]
 
-    world = World(live(), eso, [_secret("the value")])
+    world = World(live(), eso, [secret_of("the value")])
     assert run(world).state is RefreshState.PROVEN
     assert world.tokens == [TOKEN, f"{TOKEN}-2"]
 
@@ -262,7 +163,7 @@ def test_one_that_is_deleted_is_waited_for():
     """Gone between patch and sync, and back later."""
     new = live(uid="u2", version=50)
     answers = iter([[None], None])
-    world = World(live(), lambda thing: next(answers) or [synced(thing)], [_secret("the value")], later=[(40.0, new)])
+    world = World(live(), lambda thing: next(answers) or [synced(thing)], [secret_of("the value")], later=[(40.0, new)])
     assert run(world).state is RefreshState.PROVEN
     assert world.at == pytest.approx(40.0, abs=2)
 
@@ -270,7 +171,7 @@ def test_one_that_is_deleted_is_waited_for():
 def test_it_waits_until_the_manifest_is_deployed():
     """Nothing is annotated before the cluster holds what is rendered."""
     old = live(rendered(references=["/old"]))
-    world = World(old, _syncs, [_secret("the value")], later=[(30.0, live(version=20))])
+    world = World(old, syncs, [secret_of("the value")], later=[(30.0, live(version=20))])
     assert run(world).state is RefreshState.PROVEN
     assert world.at == pytest.approx(30.0, abs=2)
 
@@ -293,69 +194,17 @@ def test_what_is_not_deployed_is_never_touched(first, state, words):
     assert result.diagnosis.remedy
 
 
-def test_one_of_a_cluster_external_secret_is_left_alone():
-    """An annotation would be taken away at once, and its owner's reaches other namespaces."""
-    owned = live()
-    owned["metadata"]["ownerReferences"] = [{"kind": "ClusterExternalSecret", "name": "all"}]
-    world = World(owned)
-    result = run(world)
-    assert (result.state, world.tokens) == (RefreshState.FAILED, [])
-    assert "ClusterExternalSecret all" in result.diagnosis.cause
-
-
-NEVER = rendered(refreshInterval="0")
-
-
-def test_a_never_refreshing_one_is_left_alone():
-    """Where its Secret holds the values all the same, that is fine."""
-    world = World(live(NEVER), secrets=[_secret("the value")])
-    result = run(world, NEVER, changed=[PATH])
-    assert (result.state, result.content, result.ok) == (RefreshState.NEVER_REFRESHES, ContentState.PROVEN, True)
-    assert world.tokens == []
-
-
-def test_a_never_refreshing_one_with_old_content_is_told():
-    """It does not pass as up to date."""
-    result = run(World(live(NEVER), secrets=[_secret("old")]), NEVER)
-    assert (result.state, result.ok) == (RefreshState.NEVER_REFRESHES, False)
-    assert result.diagnosis
-
-
-@pytest.mark.parametrize(("values", "secret"), [({}, None), (None, FORBIDDEN)])
-def test_a_never_refreshing_one_of_unknown_content_does_not_pass_as_current(values, secret):
-    """Not a failure, since nothing shows that it is old; the log says so as well."""
-    log = Log()
-    result = run(World(live(NEVER), secrets=[secret]), NEVER, values=values, log=log)
-    assert (result.state, result.content) == (RefreshState.NEVER_REFRESHES, ContentState.NOT_CHECKED)
-    assert result.ok
-    assert "It is not known whether the Secret a holds the current value: it takes a new one only when" in result.detail
-    assert any(result.detail in line for line in log.lines)
-
-
-def test_a_never_refreshing_one_that_should_have_changed_is_a_failure():
-    """A value that this run wrote does not arrive."""
-    result = run(World(live(NEVER), secrets=[FORBIDDEN]), NEVER, changed=[PATH])
-    assert result.state is RefreshState.FAILED
-    assert PATH in result.diagnosis.cause
-
-
-def test_a_never_refreshing_one_that_never_synced_is_refreshed():
-    """Its first sync does obey."""
-    new = live(NEVER, syncedResourceVersion="", ready=None)
-    assert run(World(new, _syncs, [_secret("the value")]), NEVER).state is RefreshState.PROVEN
-
-
 def test_refresh_changed_leaves_alone_what_is_shown_to_be_right():
     """Content first, annotation only where it differs."""
-    world = World(live(), _syncs, [_secret("the value")])
+    world = World(live(), syncs, [secret_of("the value")])
     result = run(world, only_changed=True)
     assert (result.state, result.content, world.tokens) == (RefreshState.UP_TO_DATE, ContentState.PROVEN, [])
 
 
-@pytest.mark.parametrize("first", [_secret("old"), FORBIDDEN, errors.NotFound(Problem("none"))])
+@pytest.mark.parametrize("first", [secret_of("old"), FORBIDDEN, errors.NotFound(Problem("none"))])
 def test_refresh_changed_refreshes_what_is_not_shown_to_be_right(first):
     """Differing, not readable or absent."""
-    world = World(live(), _syncs, [first, _secret("the value")])
+    world = World(live(), syncs, [first, secret_of("the value")])
     result = run(world, only_changed=True)
     assert (result.state, result.content, world.tokens) == (RefreshState.PROVEN, ContentState.PROVEN, [TOKEN])
 
@@ -368,20 +217,20 @@ def test_an_unknown_hash_is_said_to_be_weaker():
         after["status"]["syncedResourceVersion"] = "v2:abc"
         return [after]
 
-    result = run(World(live(), eso, [_secret("the value")]))
+    result = run(World(live(), eso, [secret_of("the value")]))
     assert result.state is RefreshState.WEAKLY_PROVEN
     assert "unknown form" in result.detail
 
 
 def test_md5_is_proven_like_sha3():
     """Releases before 0.16.2."""
-    world = World(live(), lambda thing: [synced(thing, like=MD5)], [_secret("the value")])
+    world = World(live(), lambda thing: [synced(thing, like=MD5)], [secret_of("the value")])
     assert run(world).state is RefreshState.PROVEN
 
 
 def test_a_patch_that_may_pass_is_sent_again():
     """With the same token: it may have arrived."""
-    world = World(live(), _syncs, [_secret("the value")], patches=[BUSY, None])
+    world = World(live(), syncs, [secret_of("the value")], patches=[BUSY, None])
     assert run(world).state is RefreshState.PROVEN
     assert world.tokens == [TOKEN, TOKEN]
 
@@ -395,7 +244,7 @@ def test_a_patch_that_is_refused_ends_it():
 
 def test_a_hash_that_cannot_be_read_now_is_read_again():
     """An API server that is busy for a moment."""
-    world = World(live(), _syncs, [BUSY, _secret("the value")])
+    world = World(live(), syncs, [BUSY, secret_of("the value")])
     assert run(world).content is ContentState.PROVEN
 
 

@@ -100,12 +100,24 @@ def test_services_are_the_folders_at_the_tenant_path(tmp_path):
     assert list_services(tmp_path, "nowhere/{service}") == []
 
 
-def test_a_tenant_folder_that_is_a_link_out_of_the_repository_is_none(tmp_path):
-    """Nothing outside is judged, let alone released."""
+@pytest.mark.parametrize("link", [TENANT, f"{TENANT}/overlays"])
+def test_a_tenant_or_its_overlays_behind_a_link_out_of_the_repository(tmp_path, link):
+    """Nothing outside is judged, let alone released; and that is said."""
     write_tree(tmp_path / "elsewhere", overlay("overlays/prod"))
-    (tmp_path / "repository" / "tenants").mkdir(parents=True)
-    (tmp_path / "repository" / TENANT).symlink_to(tmp_path / "elsewhere" / TENANT)
-    assert "no folder" in refusal(tmp_path / "repository").what
+    (tmp_path / "repository" / link).parent.mkdir(parents=True)
+    (tmp_path / "repository" / link).symlink_to(tmp_path / "elsewhere" / link)
+    assert refusal(tmp_path / "repository").what.startswith(f"{link} is a link that leads outside of the repository")
+
+
+def test_overlays_that_are_links_within_the_repository(tmp_path):
+    """As when two environments are one."""
+    root = write_tree(tmp_path, overlay("shared/prod"))
+    (root / TENANT / "overlays").mkdir()
+    (root / TENANT / "overlays" / "prod").symlink_to("../shared/prod")
+    scope = Scope(SERVICE, "prod", "tenants/{service}", ParameterPath(TEMPLATE), "aws-parameter-store")
+    judged_ = read_tenant(root, scope)
+    assert [len(manifest.external_secrets) for manifest in judged_.manifests] == [1]
+    assert judged_.findings == ()
 
 
 def test_no_kustomize_is_one_clear_line(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def _not_texts(overlay: Overlay, external_secret: ExternalSecret) -> Iterator[Fl
             else f'Put what is written there in quotes, as in {field}: "007".',
             where,
             (external_secret.name, str(value)),
-            fix=_quoting(where, field) if field != "key" else None,
+            fix=_quoting(where, field, value) if field != "key" else None,
         )
 
 
@@ -66,8 +66,8 @@ def _names(resource: Any) -> Iterator[tuple[str, str, Any]]:
             yield "property", "a property", mapping(item.get(inner)).get("property")
 
 
-def _quoting(where: Location, field: str) -> Fix:
-    return lambda draft: quote(draft, where, field)
+def _quoting(where: Location, field: str, value: Any) -> Fix:
+    return lambda draft: quote(draft, where, field, value)
 
 
 RULE = Rule(

@@ -88,11 +88,8 @@ def _adding(tenant: Tenant, kustomization: str, name: str, overlays: list[Overla
         node = next(iter(source_nodes(tenant.root / kustomization)), None)
         if text(get(node, "namePrefix")) or text(get(node, "nameSuffix")):
             raise EditError("The kustomization changes the names of what it lists.")
-        resources = [
-            each
-            for each in load_documents(draft.text(f"{folder}/{name}").removeprefix("\ufeff"))
-            if isinstance(each, dict)
-        ]
+        documents = load_documents(draft.text(f"{folder}/{name}").removeprefix("\ufeff"))
+        resources = [each for each in documents if isinstance(each, dict)]
         added = read_external_secrets(resources, tenant.overlays[0].store, lambda *_: tenant.where)
         waiting = [each for each in added if any(PLACEHOLDER in reference.path for reference in each.references)]
         for overlay in overlays:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from secret_action.manifest.overlay import Overlay, Tenant
-from secret_action.manifest.patches import is_own, rewrite_keys
+from secret_action.manifest.patches import rewrite_keys
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.model import ExternalSecret, Severity
 from secret_action.naming import PLACEHOLDER, canonical_environment
@@ -15,7 +15,7 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
     for base in overlay.bases:
         for external_secret in () if base.is_overlay else base.external_secrets:
             rendered = overlay.rendered(external_secret)
-            if rendered and _never_patched(overlay, external_secret, rendered):
+            if rendered and _never_patched(external_secret, rendered):
                 yield Flaw(
                     f"ExternalSecret {rendered.name} of the base ({external_secret.where}): {overlay.folder} never "
                     f"patches it, so all its keys still have {PLACEHOLDER}.",
@@ -27,11 +27,10 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
                 )
 
 
-def _never_patched(overlay: Overlay, base: ExternalSecret, rendered: ExternalSecret) -> bool:
-    waiting = {reference.path for reference in base.references if PLACEHOLDER in reference.path}
-    # A patch of its own that copied the placeholder is another mistake.
-    untouched = {reference.path for reference in rendered.references if not is_own(overlay, reference.where)}
-    return bool(waiting) and waiting <= untouched
+def _never_patched(base: ExternalSecret, rendered: ExternalSecret) -> bool:
+    """True where all that waits for a patch is still as it is written in the base."""
+    waiting = {(each.path, each.where) for each in base.references if PLACEHOLDER in each.path}
+    return bool(waiting) and waiting <= {(each.path, each.where) for each in rendered.references}
 
 
 def _fix(overlay: Overlay, rendered: ExternalSecret) -> Fix:

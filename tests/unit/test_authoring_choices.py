@@ -34,6 +34,18 @@ FILES = {
     "overlays/dev/claim.yaml": "apiVersion: platform.zerotouch.io/v1alpha1\nkind: WebService\nmetadata: {name: shop}\n"
     "spec: {secret1Name: db}\n",
 }
+# Of every ExternalSecret, whichever it is.
+OPERATIONS = """\
+resources:
+- ../../base
+- claim.yaml
+patches:
+- target: {kind: ExternalSecret}
+  patch: |
+    - op: replace
+      path: /spec/data/0/remoteRef/key
+      value: /zerotouch/dev/shop/url
+"""
 
 
 def tenant(root, **changes):
@@ -259,16 +271,26 @@ def test_it_writes_as_the_tenant_does(capsys, tmp_path):
             "T --secret x",
             "no base",
         ),
-        ({"overlays__dev__patches__secrets-patch": "{}", "overlays__dev__patch": None,
-          "overlays__dev__kustomization": "resources:\n- ../../base\n- claim.yaml\npatches:\n- target: {kind: ExternalSecret}\n"
-          "  patch: '[{op: replace, path: /spec/data/0/remoteRef/key, value: /zerotouch/dev/shop/url}]'\n"},
-         "T --secret x", "does not list it"),
-        ({"overlays__dev__patch": None,
-          "overlays__dev__kustomization": "resources:\n- ../../base\n- claim.yaml\npatches:\n- target: {kind: ExternalSecret}\n"
-          "  patch: '[{op: replace, path: /spec/data/0/remoteRef/key, value: /zerotouch/dev/shop/url}]'\n"},
-         "T --secret x", "nothing was written"),
+        (
+            {
+                "overlays__dev__kustomization": OPERATIONS,
+                "overlays__dev__patch": None,
+                "overlays__dev__patches__secrets-patch": "{}",
+            },
+            "T --secret x",
+            "does not list it",
+        ),
+        (
+            {
+                "overlays__dev__kustomization": OPERATIONS.replace("/dev/", "/prod/").replace(
+                    "patches:\n", "patches:\n- path: patch.yaml\n"
+                )
+            },
+            "T --secret x",
+            "(wrong-environment)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_there_or_cannot_be_done_is_refused_with_words(capsys, tmp_path, changes, arguments, says):
     """And nothing is written."""
     root = tenant(tmp_path, **changes)

@@ -1,0 +1,270 @@
+"""Whatever goes wrong underneath: a true result or a clear failure, and never "proven" for what was not read."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from sandbox.aws import AwsServer
+from sandbox.kubernetes import KubernetesServer
+from sandbox.real.cluster import RealCluster
+from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
+from tests.conformance.lab import Lab
+from tests.conformance.product import MANAGED, Product
+
+
+@contextmanager
+def meanwhile(act: Callable[[], object], after: float = 0.3) -> Iterator[None]:
+    """Something happens while the block runs."""
+    timer = threading.Timer(after, act)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+@contextmanager
+def again_and_again(act: Callable[[], object], every: float) -> Iterator[None]:
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.wait(every):
+            act()
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def right(lab: Lab, result: RefreshResult) -> None:
+    """Proven, and true."""
+    assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.PROVEN), result
+    assert lab.secret("x") == {"key": "new"}
+
+
+def release(product: Product, es: ExternalSecret) -> RefreshResult:
+    (result,) = product.release(es, values={product.lab.parameter(value="old"): "new"})
+    found: RefreshResult = result
+    return found
+
+
+class TestBoth:
+    """On the stand-in and on the real thing."""
+
+    def test_an_operator_that_comes_back(self, lab: Lab) -> None:
+        """Killed before it could read, and started again."""
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        if isinstance(lab.cluster, RealCluster):
+            lab.cluster.kill_eso()
+        else:
+            lab.cluster.stop_eso()
+        with meanwhile(lab.cluster.start_eso, 1.0):
+            right(lab, release(product, es))
+
+    def test_an_operator_that_stays_away(self, lab: Lab) -> None:
+        """`Ready` stays True; that is what a failure looks like."""
+        product = Product(lab, timeout=1.5)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        lab.cluster.stop_eso()
+        try:
+            result = release(product, es)
+        finally:
+            lab.cluster.start_eso()
+        assert (result.state, result.ok) == (RefreshState.NOT_PROVEN, False)
+        assert result.diagnosis is not None
+
+    def test_an_object_that_is_made_anew_meanwhile(self, lab: Lab) -> None:
+        """Another uid is another object: annotated and proven again."""
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        lab.cluster.stop_eso()
+
+        def anew() -> None:
+            lab.cluster.request("DELETE", f"{lab.path}/x")
+            lab.patch("x", {"metadata": {"finalizers": None}})
+            lab.create("x", parameter=f"/zerotouch/{lab.namespace}/key", metadata={"labels": MANAGED})
+            lab.cluster.start_eso()
+
+        with meanwhile(anew, 0.5):
+            right(lab, release(product, es))
+
+    def test_an_object_that_is_deleted(self, lab: Lab) -> None:
+        """As when its namespace goes."""
+        product = Product(lab, timeout=2.0)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        lab.cluster.stop_eso()
+
+        def delete() -> None:
+            lab.cluster.request("DELETE", f"{lab.path}/x")
+            lab.patch("x", {"metadata": {"finalizers": None}})
+
+        try:
+            with meanwhile(delete, 0.3):
+                result = release(product, es)
+        finally:
+            lab.cluster.start_eso()
+        assert (result.state, result.ok) == (RefreshState.NOT_DEPLOYED, False)
+        assert "not in the cluster" in result.detail
+
+    def test_somebody_who_takes_the_annotation_away(self, lab: Lab) -> None:
+        """Answered by another one, and never believed: proven only for what the operator has read."""
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        bare = {"metadata": {"annotations": {"force-sync": None}}}
+        with again_and_again(lambda: lab.cluster.request("PATCH", f"{lab.path}/x", bare), 0.02):
+            right(lab, release(product, es))
+
+
+class TestReal:
+    """What only the real thing can show."""
+
+    @pytest.fixture
+    def real(self, lab: Lab) -> RealCluster:
+        if not isinstance(lab.cluster, RealCluster):
+            pytest.skip("the stand-in has no such part")
+        return lab.cluster
+
+    def test_an_api_server_that_restarts(self, lab: Lab, real: RealCluster) -> None:
+        product = Product(lab, timeout=60.0)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        real.stop_eso()
+
+        def restart() -> None:
+            real.restart_apiserver()
+            real.start_eso()
+
+        with meanwhile(restart):
+            right(lab, release(product, es))
+
+    def test_an_etcd_that_is_lost(self, lab: Lab, real: RealCluster) -> None:
+        """For some seconds the API server can neither read nor write."""
+        product = Product(lab, timeout=60.0)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        seen = product.inspect(es)
+        real.stop_etcd()
+        lab.aws.put(f"/zerotouch/{lab.namespace}/key", "new")
+
+        with meanwhile(real.start_etcd, 5.0):
+            (result,) = product.refresh(es, seen=seen)
+        assert result.state is RefreshState.PROVEN, result
+        assert lab.secret("x") == {"key": "new"}
+
+
+@pytest.fixture(scope="module")
+def own(aws: AwsServer) -> Iterator[KubernetesServer]:
+    """A stand-in that misbehaves, for this module alone."""
+    with KubernetesServer(aws.url) as server:
+        yield server
+
+
+@pytest.fixture
+def lab_with_faults(own: KubernetesServer, aws: AwsServer) -> Iterator[tuple[Lab, KubernetesServer]]:
+    lab = Lab(own, aws)
+    yield lab, own
+    own.faults.clear()
+    own.start_eso()
+
+
+class TestInjected:
+    """Answers of the API server that no test can ask of a real one; on the stand-in."""
+
+    def test_watches_that_are_cut_all_the_time(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
+        lab, server = lab_with_faults
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        lab.cluster.stop_eso()
+        with again_and_again(server.drop_watches, 0.2), meanwhile(lab.cluster.start_eso, 0.8):
+            right(lab, release(product, es))
+
+    def test_a_past_that_is_gone_at_each_resume(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
+        lab, server = lab_with_faults
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        lab.cluster.stop_eso()
+
+        def gone() -> None:
+            lab.cluster.request("POST", lab.config_maps, {"metadata": {"name": f"c-{time.monotonic_ns()}"}})
+            server.forget()
+            server.drop_watches()
+
+        with again_and_again(gone, 0.2), meanwhile(lab.cluster.start_eso, 0.8):
+            right(lab, release(product, es))
+
+    @pytest.mark.parametrize(("method", "status"), [("PATCH", 409), ("PATCH", 429), ("GET", 500), ("GET", 503)])
+    def test_answers_that_pass(self, lab_with_faults: tuple[Lab, KubernetesServer], status: int, method: str) -> None:
+        """The next one counts; Retry-After is obeyed."""
+        lab, server = lab_with_faults
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        wait = {"Retry-After": "1"} if status == 429 else {}
+        server.faults.add((method, f".*{lab.namespace}.*"), status=status, headers=wait, times=1)
+        right(lab, release(product, es))
+
+    def test_slow_answers(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
+        lab, server = lab_with_faults
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        server.faults.add(lambda request: lab.namespace in request.path, delay=0.15, times=1000)
+        right(lab, release(product, es))
+
+    @pytest.mark.parametrize(
+        ("part", "state"),
+        [
+            ("PATCH", RefreshState.FAILED),
+            ("watch", RefreshState.NOT_PROVEN),
+            ("secrets", RefreshState.PROVEN),
+        ],
+    )
+    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_a_right_that_goes_meanwhile(
+        self, lab_with_faults: tuple[Lab, KubernetesServer], status: int, part: str, state: RefreshState
+    ) -> None:
+        """A clear failure; without the right to read the Secret a proof without its content."""
+        lab, server = lab_with_faults
+        product = Product(lab, timeout=1.5)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        seen = product.inspect(es)
+        if part == "watch":
+            lab.cluster.stop_eso()
+
+        def concerned(request: object) -> bool:
+            path, query, method = request.path, request.query, request.method  # type: ignore[attr-defined]
+            if part == "watch":
+                return bool(query.get("watch"))
+            return f"/{part}/" in path if part == "secrets" else method == part
+
+        server.faults.add(concerned, status=status, times=1000)
+        (result,) = product.refresh(es, seen=seen, changed=frozenset())
+        if (part, status) == ("PATCH", 404):  # as of an object that is deleted at that moment
+            assert result.state in (RefreshState.NOT_DEPLOYED, RefreshState.NOT_PROVEN, RefreshState.FAILED)
+        else:
+            assert result.state is state, result
+        assert part == "secrets" or (result.diagnosis is not None and not result.ok)
+
+    def test_a_definition_that_is_removed(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
+        """ESO's kinds are gone while it waits."""
+        lab, server = lab_with_faults
+        product = Product(lab, timeout=3.0)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        lab.cluster.stop_eso()
+
+        def remove() -> None:
+            server.serve("v1", False)
+            server.drop_watches()
+
+        try:
+            with meanwhile(remove, 0.5):
+                result = release(product, es)
+        finally:
+            server.serve("v1", True)
+        assert not result.ok
+        assert result.diagnosis is not None
+        assert "404" in result.diagnosis.cause

@@ -1,0 +1,126 @@
+"""What no annotation refreshes is left alone, told, or, where that is asked for and safe, rebuilt."""
+
+import pytest
+from cluster_samples import PATH, Log, live, rendered, synced
+from cluster_world import BUSY, FORBIDDEN, TOKEN, World, run, secret_of, syncs
+
+from secret_action.cluster import errors
+from secret_action.model import ContentState, Problem, RefreshState
+
+
+@pytest.mark.parametrize(
+    ("secret", "changed", "state", "ok"),
+    [
+        ("the value", [PATH], RefreshState.NEVER_REFRESHES, True),
+        ("old", [], RefreshState.NEVER_REFRESHES, False),
+        ("old", [PATH], RefreshState.FAILED, False),
+    ],
+)
+def test_one_of_a_cluster_external_secret_is_left_alone(secret, changed, state, ok):
+    """An annotation would be taken away at once, and its owner's reaches other namespaces; its content is looked at."""
+    owned = live()
+    owned["metadata"]["ownerReferences"] = [{"kind": "ClusterExternalSecret", "name": "all"}]
+    for force in (False, True):
+        world = World(owned, secrets=[secret_of(secret)])
+        result = run(world, changed=changed, force=force)
+        assert (result.state, result.ok, world.tokens, world.dropped) == (state, ok, [], 0)
+        assert "the ClusterExternalSecret all" in result.detail
+        assert ok or "kubectl annotate clusterexternalsecret all" in result.diagnosis.remedy
+
+
+NEVER = rendered(refreshInterval="0")
+
+
+def test_a_never_refreshing_one_is_left_alone():
+    """Where its Secret holds the values all the same, that is fine."""
+    world = World(live(NEVER), secrets=[secret_of("the value")])
+    result = run(world, NEVER, changed=[PATH])
+    assert (result.state, result.content, result.ok) == (RefreshState.NEVER_REFRESHES, ContentState.PROVEN, True)
+    assert world.tokens == []
+
+
+def test_a_never_refreshing_one_with_old_content_is_told():
+    """It does not pass as up to date."""
+    result = run(World(live(NEVER), secrets=[secret_of("old")]), NEVER)
+    assert (result.state, result.ok) == (RefreshState.NEVER_REFRESHES, False)
+    assert result.diagnosis
+
+
+@pytest.mark.parametrize(("values", "secret"), [({}, None), (None, FORBIDDEN)])
+def test_a_never_refreshing_one_of_unknown_content_does_not_pass_as_current(values, secret):
+    """Not a failure, since nothing shows that it is old; the log says so as well."""
+    log = Log()
+    result = run(World(live(NEVER), secrets=[secret]), NEVER, values=values, log=log)
+    assert (result.state, result.content) == (RefreshState.NEVER_REFRESHES, ContentState.NOT_CHECKED)
+    assert result.ok
+    assert "It is not known whether the Secret a holds the current value: it takes a new one only when" in result.detail
+    assert any(result.detail in line for line in log.lines)
+
+
+def test_a_never_refreshing_one_that_should_have_changed_is_a_failure():
+    """A value that this run wrote does not arrive."""
+    result = run(World(live(NEVER), secrets=[FORBIDDEN]), NEVER, changed=[PATH])
+    assert result.state is RefreshState.FAILED
+    assert PATH in result.diagnosis.cause
+
+
+def test_a_never_refreshing_one_that_never_synced_is_refreshed():
+    """Its first sync does obey."""
+    new = live(NEVER, syncedResourceVersion="", ready=None)
+    assert run(World(new, syncs, [secret_of("the value")]), NEVER).state is RefreshState.PROVEN
+
+
+def test_force_rebuilds_what_no_annotation_refreshes():
+    """Annotated first, then ESO's hash is taken off the Secret; proven like everything else."""
+    world = World(live(NEVER), secrets=[secret_of("old"), secret_of("the value")], rebuild=syncs)
+    result = run(world, NEVER, changed=[PATH], force=True)
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.PROVEN, True)
+    assert (world.tokens, world.dropped, world.at) == ([TOKEN], 1, 0.0)
+    assert "rebuild" in result.detail
+
+
+def test_force_leaves_alone_what_is_shown_to_be_right():
+    """Nothing is touched without need."""
+    world = World(live(NEVER), secrets=[secret_of("the value")])
+    result = run(world, NEVER, changed=[PATH], force=True)
+    assert (result.state, world.tokens, world.dropped) == (RefreshState.NEVER_REFRESHES, [], 0)
+
+
+def test_force_does_not_touch_what_an_annotation_refreshes():
+    """Its Secret keeps ESO's hash."""
+    world = World(live(), syncs, [secret_of("the value")])
+    assert run(world, force=True).state is RefreshState.PROVEN
+    assert world.dropped == 0
+
+
+def test_a_rebuild_that_read_an_older_object_is_asked_for_again():
+    """ESO may act on the Secret before it has seen our annotation: no proof, so once more, with another token."""
+    answers = iter([[], [synced]])
+    world = World(
+        live(NEVER),
+        secrets=[secret_of("old"), secret_of("the value")],
+        rebuild=lambda it: [f(it) for f in next(answers)],
+    )
+    assert run(world, NEVER, force=True).state is RefreshState.PROVEN
+    assert (world.tokens, world.dropped) == ([TOKEN, f"{TOKEN}-2"], 2)
+
+
+@pytest.mark.parametrize(
+    ("drops", "state", "dropped"),
+    [
+        ([FORBIDDEN], RefreshState.FAILED, 1),
+        ([BUSY], RefreshState.PROVEN, 2),
+        ([errors.NotFound(Problem("none"))], RefreshState.PROVEN, 1),
+    ],
+)
+def test_a_hash_that_cannot_be_taken_off(drops, state, dropped):
+    """Told with the rule that is missing, tried again, or not needed: without a Secret ESO makes one."""
+    secrets = [secret_of("old"), secret_of("the value")]
+    rounds = iter([[], syncs] if len(drops) and drops[0] is BUSY else [syncs])
+    rebuild = (
+        (lambda thing: (next(rounds) or (lambda it: []))(thing)) if state is RefreshState.PROVEN else (lambda it: [])
+    )
+    world = World(live(NEVER), secrets=secrets, drops=drops, rebuild=rebuild)
+    result = run(world, NEVER, force=True, timeout=30.0)
+    assert (result.state, world.dropped) == (state, dropped)
+    assert state is RefreshState.PROVEN or result.diagnosis.remedy == "Add this rule."
