@@ -75,7 +75,7 @@ def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
         case 401:
             return Unauthorized(
                 Problem(
-                    "The cluster does not accept the credentials of this run (401).",
+                    "The cluster does not accept the credentials (401).",
                     "Put a valid token or certificate of this very cluster into the kubeconfig. With eks-cluster, give "
                     "the IAM role an access entry: `aws eks create-access-entry --cluster-name … --principal-arn …`.",
                     (

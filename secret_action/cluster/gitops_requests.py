@@ -16,7 +16,10 @@ def look(api: KubernetesApi, keys: Set[Key], marks: Set[Mark], wanted: str) -> t
 
     marks: what the objects say themselves of who deploys them. wanted: the commit that this run judged.
     """
-    return tuple(tool for resource in HOMES for tool in _tools(api, resource, keys, marks, wanted))
+    resources = {mark.resource for mark in marks if mark.sure} or HOMES.keys()
+    return tuple(
+        tool for resource in HOMES if resource in resources for tool in _tools(api, resource, keys, marks, wanted)
+    )
 
 
 def _tools(api: KubernetesApi, resource: Resource, keys: Set[Key], marks: Set[Mark], wanted: str) -> list[Tool]:

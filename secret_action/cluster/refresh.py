@@ -100,7 +100,7 @@ def refresh(
         awaited = {target.key: Awaited(target, terms, outside, _controller(inspection, target)) for target in wanted}
         deployers = Deployers(outside, log, commit)
         await_all(awaited, outside, settings.timeout, log, clock, deployers)
-        if commit and (marks := marks_of(awaited.values())):
+        if commit and (marks := frozenset(mark for mark in marks_of(awaited.values()) if mark.sure)):
             for tool in look(api, awaited.keys(), marks, commit):
                 deployers.tell(tool)
     finally:

@@ -1,6 +1,6 @@
 """A scripted cluster for the tests of a refresh: what ESO does and what the API server answers is told beforehand."""
 
-from cluster_samples import PATH, Log, patched, rendered, synced
+from cluster_samples import PATH, Log, failed, patched, rendered, synced
 
 from secret_action.cluster import errors
 from secret_action.cluster.attempt import Terms
@@ -16,7 +16,6 @@ from secret_action.values import SecretValue
 TOKEN = "run-7"
 KEY = ("shop", "a")
 VALUE = SecretValue("the value")
-RIGHT = {"metadata": {"annotations": {"reconcile.external-secrets.io/data-hash": ""}}}
 FORBIDDEN = errors.Forbidden(Problem("You may not.", "Add this rule."))
 BUSY = errors.Unavailable(Problem("The API server is busy."))
 
@@ -122,8 +121,3 @@ def syncs(thing):
 
 def fails(thing):
     return [failed(thing)]
-
-
-def syncs(thing):
-    """ESO answers at once."""
-    return [synced(thing)]

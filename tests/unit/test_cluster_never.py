@@ -115,12 +115,8 @@ def test_a_rebuild_that_read_an_older_object_is_asked_for_again():
 )
 def test_a_hash_that_cannot_be_taken_off(drops, state, dropped):
     """Told with the rule that is missing, tried again, or not needed: without a Secret ESO makes one."""
-    secrets = [secret_of("old"), secret_of("the value")]
-    rounds = iter([[], syncs] if len(drops) and drops[0] is BUSY else [syncs])
-    rebuild = (
-        (lambda thing: (next(rounds) or (lambda it: []))(thing)) if state is RefreshState.PROVEN else (lambda it: [])
-    )
-    world = World(live(NEVER), secrets=secrets, drops=drops, rebuild=rebuild)
+    world = World(live(NEVER), secrets=[secret_of("old"), secret_of("the value")], drops=drops)
+    world.rebuild = lambda thing: syncs(thing) if state is RefreshState.PROVEN and world.dropped == dropped else []
     result = run(world, NEVER, force=True, timeout=30.0)
     assert (result.state, world.dropped) == (state, dropped)
     assert state is RefreshState.PROVEN or result.diagnosis.remedy == "Add this rule."

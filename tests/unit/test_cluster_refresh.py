@@ -3,20 +3,16 @@
 import copy
 
 import pytest
-from cluster_samples import LABELS, MD5, PATH, Log, failed, live, patched, rendered, settings, synced
+from cluster_samples import LABELS, MD5, PATH, Log, failed, live, rendered, settings, synced
+from cluster_world import BUSY, FORBIDDEN, TOKEN, VALUE, World, fails, run, secret_of, syncs
 
 from secret_action.cluster import errors
-from secret_action.cluster.attempt import Terms
-from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.content import expected_content
-from secret_action.cluster.hashes import data_hash
-from secret_action.cluster.outside import Annotated, EventsRead, HashDropped, HashRead, Seen, ToolsSeen, WatchBroken
-from secret_action.cluster.refresh import await_all
-from secret_action.cluster.targets import Target, targets
+from secret_action.cluster.outside import WatchBroken
+from secret_action.cluster.targets import targets
 from secret_action.errors import InputError
 from secret_action.model import ContentState, Problem, RefreshState
 from secret_action.selector import parse_selector
-from secret_action.values import SecretValue
 
 
 def test_it_is_proven_by_the_event_that_shows_it():
