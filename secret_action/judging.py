@@ -108,8 +108,12 @@ class Judging:
         for manifest in judged.manifests:
             parameters, wanted = len(manifest.parameters), len(manifest.external_secrets)
             self._log.line(
-                f"{manifest.overlay or manifest.service}: {count(parameters, 'parameter')}, "
-                f"{count(wanted, 'ExternalSecret')}"
+                f"{manifest.overlay or manifest.service}: "
+                + (
+                    f"{count(parameters, 'parameter')}, {count(wanted, 'ExternalSecret')}"
+                    if manifest.rendered
+                    else "not rendered"
+                )
             )
         for finding in judged.findings:
             self._log.line(f"{finding.severity} {finding.rule} {finding.where}: {finding.message}")

@@ -178,6 +178,8 @@ class Manifest:
     parameters: tuple[Parameter, ...]
     external_secrets: tuple[ExternalSecret, ...]
     consumers: tuple[Consumer, ...] = ()
+    rendered: bool = True
+    """False where kustomize did not render the overlay: then what it asks for is not known, and never "nothing"."""
 
 
 @dataclass(frozen=True)

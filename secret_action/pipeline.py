@@ -123,7 +123,17 @@ class Run:
             self._note(manifests=judged.manifests, findings=judged.findings, silenced=judged.silenced)
             if problems:
                 raise ManifestError(*problems)
-            return None if self._settings.mode.name == "validate" else judged.manifests[0]
+            if self._settings.mode.name == "validate":
+                return None
+            (manifest,) = judged.manifests
+            if not manifest.rendered:  # also where that finding is silenced
+                raise ManifestError(
+                    Problem(
+                        f"{manifest.overlay} does not render, so what it asks for is not known; nothing was written.",
+                        "Mend it: a release cannot begin without it.",
+                    )
+                )
+            return manifest
 
     def _look_elsewhere(self) -> None:
         """Adds what is wrong in the overlays that are not released: said, and no reason to stop."""

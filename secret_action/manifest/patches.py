@@ -142,7 +142,12 @@ def resolved_lists(spec: Mapping[str, Any], environment: str, keys: Mapping[str,
     for entries in lists.values():
         for _, place in _key_places(entries):
             place["key"] = keys.get(place["key"]) or place["key"].replace(PLACEHOLDER, environment)
-    return lists
+    return {field: [in_order(entry) for entry in entries] for field, entries in lists.items()}
+
+
+def in_order(entry: Any) -> Any:
+    """An entry of a list with its secretKey first, as people write it; kustomize sorts by name."""
+    return {"secretKey": entry["secretKey"], **entry} if isinstance(entry, dict) and "secretKey" in entry else entry
 
 
 def _appending(operation: Mapping[str, str]) -> Change:

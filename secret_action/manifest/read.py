@@ -240,6 +240,7 @@ def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions) -> Manif
         parameters=tuple(_parameters(overlay.external_secrets, overlay.environment, scope, definitions)),
         external_secrets=overlay.external_secrets,
         consumers=overlay.consumers,
+        rendered=not overlay.error,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -95,13 +95,16 @@ def overlays(report: RunReport, tenant: bool) -> Table:
         )
         return _one(str(number) if number else "")
 
+    def asked(manifest: Manifest, what: Sized) -> Cell:
+        return _one(f"{len(what):,}" if manifest.rendered else "?")
+
     return build(
         [
             ("Tenant", lambda manifest: _name(manifest.service if tenant else "")),
             ("Environment", lambda manifest: _name(manifest.environment)),
             ("Overlay", lambda manifest: _name(manifest.overlay)),
-            ("Parameters", lambda manifest: _one(f"{len(manifest.parameters):,}")),
-            ("ExternalSecrets", lambda manifest: _one(f"{len(manifest.external_secrets):,}")),
+            ("Parameters", lambda manifest: asked(manifest, manifest.parameters)),
+            ("ExternalSecrets", lambda manifest: asked(manifest, manifest.external_secrets)),
             ("Errors", lambda manifest: found(manifest, Severity.ERROR)),
             ("Warnings", lambda manifest: found(manifest, Severity.WARNING)),
         ],

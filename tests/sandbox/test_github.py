@@ -3,7 +3,7 @@
 import io
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -84,20 +84,20 @@ def test_an_app_may_name_itself_by_either_id(server: GitHubServer, issuer: str) 
 
 
 @pytest.mark.parametrize(
-    ("credential", "status", "message"),
+    ("make", "status", "message"),
     [
-        (app_jwt(key=OTHER_KEY), 401, "A JSON web token could not be decoded"),
-        ("not-a-jwt", 401, "A JSON web token could not be decoded"),
-        (app_jwt(iss="9"), 404, "Integration not found"),
-        (app_jwt(exp=int(time.time()) - 1), 401, "'Expiration time' claim ('exp') must be a numeric value"),
-        (app_jwt(exp=int(time.time()) + 900), 401, "'Expiration time' claim ('exp') is too far in the future"),
-        (app_jwt(iat=int(time.time()) + 90), 401, "'Issued at' claim ('iat') must be an Integer"),
+        (lambda: app_jwt(key=OTHER_KEY), 401, "A JSON web token could not be decoded"),
+        (lambda: "not-a-jwt", 401, "A JSON web token could not be decoded"),
+        (lambda: app_jwt(iss="9"), 404, "Integration not found"),
+        (lambda: app_jwt(exp=int(time.time()) - 1), 401, "'Expiration time' claim ('exp') must be a numeric value"),
+        (lambda: app_jwt(exp=int(time.time()) + 900), 401, "'Expiration time' claim ('exp') is too far in the future"),
+        (lambda: app_jwt(iat=int(time.time()) + 90), 401, "'Issued at' claim ('iat') must be an Integer"),
     ],
 )
 def test_a_wrong_jwt_is_refused_in_githubs_words(
-    server: GitHubServer, credential: str, status: int, message: str
+    server: GitHubServer, make: Callable[[], str], status: int, message: str
 ) -> None:
-    answer = get(server, "/app", credential)
+    answer = get(server, "/app", make())
     assert answer.status_code == status
     assert answer.json()["message"].startswith(message)
 

@@ -222,3 +222,14 @@ def test_a_cancel_does_not_wait_for_a_slow_kustomize(tmp_path, monkeypatch):
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
     assert time.monotonic() - started < 5
+
+
+def test_a_secret_that_may_be_missing():
+    """`optional: true` stands beside the name."""
+    pod = {
+        "containers": [{"envFrom": [{"secretRef": {"name": "a", "optional": True}}, {"secretRef": {"name": "b"}}]}],
+        "volumes": [{"secret": {"secretName": "c", "optional": True}}],
+    }
+    resource = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": pod}
+    found = {consumer.secret_name: consumer.optional for consumer in read_consumers([resource])}
+    assert found == {"a": True, "b": False, "c": True}

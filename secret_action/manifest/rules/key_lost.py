@@ -10,7 +10,7 @@ from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.overlay import Overlay, Tenant
-from secret_action.manifest.patches import has_operations, target_of, write_patch
+from secret_action.manifest.patches import has_operations, in_order, target_of, write_patch
 from secret_action.manifest.paths import in_environment
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.manifest.yaml_edit import EditError
@@ -79,10 +79,8 @@ def _lacks(overlay: Overlay, name: str, key: str) -> bool:
 
 
 def _in_base(overlays: Sequence[Overlay], name: str, key: str) -> bool:
-    bases = [
-        each for overlay in overlays for base in overlay.bases if not base.is_overlay for each in base.external_secrets
-    ]
-    return any(each.name == name and key == reference.secret_key for each in bases for reference in each.references)
+    origins = [overlay.in_base(each) for overlay in overlays for each in overlay.external_secrets if each.name == name]
+    return any(reference.secret_key == key for origin in origins if origin for reference in origin.references)
 
 
 def _fix(overlays: Sequence[Overlay], name: str, origin: ExternalSecret, reference: Reference) -> Fix:
@@ -112,9 +110,8 @@ def _entry(overlay: Overlay, origin: ExternalSecret, reference: Reference) -> di
     for entry in entries if isinstance(entries, list) else ():
         said = mapping(mapping(entry).get(inner))
         if said.get("key") == reference.path and mapping(entry).get("secretKey", "") == reference.secret_key:
-            found: dict[str, Any] = copy.deepcopy(dict(entry))
-            found[inner] = {**said, "key": in_environment(overlay, reference.path)}
-            return found
+            key = in_environment(overlay, reference.path)
+            return dict(in_order({**copy.deepcopy(entry), inner: {**said, "key": key}}))
     return {"secretKey": reference.secret_key, inner: {"key": in_environment(overlay, reference.path)}}
 
 

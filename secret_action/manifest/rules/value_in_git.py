@@ -22,7 +22,7 @@ from secret_action.manifest.yaml_files import get, items, line_of, pairs_below, 
 from secret_action.model import Location, Severity
 
 _MAX_BYTES = 1024 * 1024
-_FILES = re.compile(r"\.(?:ya?ml|json|properties)$|\.env(?:\.|$)")
+_FILES = re.compile(r"\.(?:ya?ml|json|properties)$|\.env(?:\.(?!(?:tpl|tmpl|template|example|sample|dist)$)[\w-]+)?$")
 _ENCRYPTED = ("ENC[", "vault:", "ref+")
 _REMEDY = (
     "Replace the value where it is issued, since Git keeps it for good; hand the new one to the pipeline, and let an "

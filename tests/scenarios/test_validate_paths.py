@@ -1,0 +1,130 @@
+"""What `validate` takes: every tenant, or those that paths hold or belong to; and that it says so."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from sandbox.runner import ENTRYPOINT, run_action
+from tests.unit.manifest_samples import entry, external_secret, kustomization
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def tenant(root, folder, service):
+    """A tenant of one overlay, `prod`, with one ExternalSecret."""
+    overlay = root / folder / "overlays/prod"
+    overlay.mkdir(parents=True)
+    (overlay / "kustomization.yaml").write_text(kustomization("es.yaml"))
+    (overlay / "es.yaml").write_text(external_secret(data=[entry("URL", f"/zerotouch/prod/{service}/url")]))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A checkout with two tenants, and files that belong to none."""
+    root = tmp_path / "repository"
+    (root / ".git").mkdir(parents=True)
+    (root / ".git/HEAD").write_text(f"{COMMIT}\n")
+    tenant(root, "tenants/shop", "shop")
+    tenant(root, "tenants/till", "till")
+    (root / "README.md").write_text("Tenants.")
+    (root / "docs").mkdir()
+    return root
+
+
+def validate(root, *arguments, workdir="."):
+    """On a laptop, as a child process. Returns the exit code, the tenants that were judged, and what was printed."""
+    done = subprocess.run(
+        [sys.executable, str(ENTRYPOINT), "validate", *arguments],
+        cwd=root / workdir,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.returncode, re.findall(r"tenants?/(\w+)/.*: 1 parameter", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("paths", [(), (".",), ("tenants",), ("tenants/till", "tenants/shop/overlays/prod/es.yaml")])
+def test_every_tenant_that_the_paths_stand_for(root, paths):
+    """No path, a folder above the tenants, or some of each; each tenant once, with the commit."""
+    code, judged, shown = validate(root, *paths)
+    assert (code, sorted(judged)) == (0, ["shop", "till"])
+    assert f"Tenants: the checkout at commit {COMMIT}." in shown
+    assert re.search(r"Judged: 2 tenants: (shop, till|till, shop)\.", shown)
+
+
+def test_one_tenant_from_wherever_one_stands(root):
+    """As a person or an editor calls it: from a folder in it, with a file, through a link."""
+    (root / "link").symlink_to("tenants/till")
+    for arguments, workdir in (((".",), "tenants/till/overlays"), (("till",), "tenants"), (("../link",), "docs")):
+        code, judged, shown = validate(root, *arguments, workdir=workdir)
+        assert (code, judged) == (0, ["till"]), shown
+        assert "Judged: 1 tenant: till." in shown
+
+
+def test_changed_files_as_pre_commit_or_git_name_them(root):
+    """Those that are gone stand for their tenant while it is there; those of no tenant are said and passed over."""
+    changed = ("README.md", "tenants/till/overlays/prod/gone.yaml", "tenants/gone/overlays/prod/es.yaml")
+    code, judged, shown = validate(root, *changed)
+    assert (code, judged) == (0, ["till"])
+    assert "README.md belongs to no tenant: passed over." in shown
+    assert "tenants/gone/overlays/prod/es.yaml does not exist any more, nor does its tenant: passed over." in shown
+    code, judged, shown = validate(root, "README.md")
+    assert (code, judged) == (0, [])
+    assert "Judged: 0 tenants." in shown
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("docs", "docs belongs to no tenant."),
+        ("tenants/shpo", "tenants/shpo does not exist."),
+        ("nowhere", "nowhere does not exist."),
+        ("/", "/ belongs to no tenant."),
+        ("loop", "loop does not exist."),
+        ("a\n::error::b", "does not exist."),
+    ],
+)
+def test_a_path_that_stands_for_nothing_is_a_mistake(root, path, says):
+    """A misspelt one must not look as if all were well."""
+    (root / "loop").symlink_to("loop")
+    code, judged, shown = validate(root, "tenants/till", path)
+    assert (code, judged) == (2, [])
+    assert says in shown
+    assert not [line for line in shown.splitlines() if line.startswith("::")]
+
+
+def test_tenants_that_lie_elsewhere(root):
+    """Deeper, with odd names, or one alone, whose service the path does not tell."""
+    tenant(root, "apps/a.b_c-9/deploy", "a.b_c-9")
+    code, _, shown = validate(root, "--tenant-path", "apps/{service}/deploy", "apps")
+    assert (code, "Judged: 1 tenant: a.b_c-9." in shown) == (0, True)
+    code, _, shown = validate(root, "--tenant-path", "apps/{service}/deploy", "apps/a.b_c-9/deploy/overlays/prod")
+    assert (code, "Judged: 1 tenant: a.b_c-9." in shown) == (0, True)
+    alone = ("--tenant-path", "apps/a.b_c-9/deploy")
+    code, _, shown = validate(root, *alone, "apps/a.b_c-9/deploy")
+    assert (code, "does not tell it" in shown) == (2, True)
+    code, _, shown = validate(root, *alone, "--service", "a.b_c-9", "apps/a.b_c-9/deploy/overlays/prod/es.yaml")
+    assert (code, "Judged: 1 tenant: a.b_c-9." in shown) == (0, True)
+    code, _, shown = validate(root, *alone, "--service", "a.b_c-9")
+    assert (code, "Judged: 1 tenant: a.b_c-9." in shown) == (0, True)
+
+
+def test_a_pull_request_in_the_tenants_repository_judges_all_of_it(root, tmp_path):
+    """As an action, with `service` empty; a folder among the tenants that is none is said, and the rest is judged."""
+    (root / "tenants/notes").mkdir()
+    result = run_action(
+        inputs={"mode": "validate", "tenants-directory": str(root)},
+        env={"GITHUB_REPOSITORY": "acme/zerotouch-tenants", "GITHUB_REPOSITORY_OWNER": "acme"},
+        workdir=tmp_path / "runner",
+    )
+    assert result.exit_code == 2
+    shown = result.log_as_shown()
+    assert "Judged: 3 tenants: notes, shop, till." in shown
+    assert "tenants/shop/overlays/prod: 1 parameter, 1 ExternalSecret" in shown
+    assert "tenants/notes has no overlay, and no secrets.yaml that lists its `environments`." in shown
+    assert result.outputs["tenants-sha"] == COMMIT
