@@ -45,6 +45,8 @@ test-real: real-cluster kustomize
 
 bench: kustomize
 	$(PYTHON) -m bench.overhead
+	$(PYTHON) -m bench.store_simulation
+	$(PYTHON) -m bench.store
 
 generate: $(READY)
 	$(PYTHON) -m tools.generate

@@ -18,6 +18,7 @@ from secret_action.naming import (
     ENVIRONMENT_PATTERN,
     OWN_TAGS,
     ParameterPath,
+    is_preview_environment,
     is_reserved_source,
     source_prefixes,
 )
@@ -44,7 +45,6 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
 _KMS_KEY = re.compile(r"[a-zA-Z0-9:/_-]{1,256}")
 _APP_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PATH_TEMPLATE = re.compile(r"(/[A-Za-z0-9_.{}-]+)+")
-_PREVIEW = re.compile(r"pr(-.+)?")
 _LONGEST_TIMEOUT = 6 * 3600
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#id_tags_naming_best_practices
 _TAG_KEY = re.compile(r"[\w\s+\-=.:/@]{1,128}")
@@ -164,7 +164,7 @@ class _Reader:
                 if ENVIRONMENT_PATTERN.fullmatch(lower)
                 else "Use lower-case letters, digits and hyphens.",
             )
-        elif mode.name == "cleanup" and not _PREVIEW.fullmatch(text):
+        elif mode.name == "cleanup" and not is_preview_environment(text):
             self._wrong(
                 "environment",
                 f"“{text}” is no preview environment: `cleanup` removes all that a service has in one.",

@@ -180,6 +180,10 @@ class Manifest:
     consumers: tuple[Consumer, ...] = ()
     rendered: bool = True
     """False where kustomize did not render the overlay: then what it asks for is not known, and never "nothing"."""
+    mentioned: frozenset[str] = frozenset()
+    """In a release: all paths of the service's own that the render names, also where `parameters` has them not."""
+    finders: tuple[str, ...] = ()
+    """In a release: ExternalSecrets that read what matches a pattern, such as `ExternalSecret app`."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,11 @@ _RESERVED_PREFIXES = ("GITHUB_", "ACTIONS_", "RUNNER_", "INPUT_", "AWS_")
 _RESERVED_NAMES = frozenset({"GITHUB_TOKEN", "APP_ID", "APP_PRIVATE_KEY", "KUBECONFIG"})
 
 
+def is_preview_environment(environment: str) -> bool:
+    """Whether `mode: cleanup` may touch this environment: `pr`, or one of a single pull request, `pr-…`."""
+    return environment == "pr" or environment.startswith("pr-")
+
+
 def canonical_environment(name: str) -> str:
     """The environment as SSM paths say it: `production` is another spelling of `prod`."""
     return _SPELLINGS.get(name, name)
@@ -64,6 +69,10 @@ class ParameterPath:
             .replace("{service}", service)
             .replace("{key}", key)
         )
+
+    def folder(self, environment: str, service: str) -> str:
+        """What the paths of all parameters of a service begin with, without a slash at its end."""
+        return self.render(environment, service, "").rstrip("/")
 
     def parse(self, path: str) -> PathParts | None:
         """What the path says of itself, or None where it does not follow the template."""

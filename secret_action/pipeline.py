@@ -200,8 +200,9 @@ class Run:
             )
             leftovers: tuple[PlannedParameter, ...] = ()
             if limit := self._settings.prune:
-                leftovers = store.find_leftovers(aws, self._folder, [entry.parameter.path for entry in plan.entries])
-                problems += store.check_leftovers(leftovers, limit, "raise the input `prune`.")
+                wanted = manifest.mentioned.union(parameter.path for parameter in manifest.parameters)
+                leftovers = store.find_leftovers(aws, self._folder, wanted)
+                problems += store.check_leftovers(leftovers, limit, "raise the input `prune`.", manifest.finders)
                 self._note(plan=replace(plan, entries=(*plan.entries, *leftovers)))
             for entry in (*plan.entries, *leftovers):
                 self._log.line(f"{entry.action} {entry.parameter.path}" + (f" ({entry.note})" if entry.note else ""))
@@ -213,7 +214,7 @@ class Run:
     def _folder(self) -> str:
         """The service's own folder in SSM, without a slash at its end."""
         settings = self._settings
-        return settings.parameter_path.render(settings.environment, settings.service, "").rstrip("/")
+        return settings.parameter_path.folder(settings.environment, settings.service)
 
     @property
     def _tags(self) -> dict[str, str]:

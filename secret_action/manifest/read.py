@@ -14,6 +14,7 @@ from secret_action.manifest.external_secrets import flattened, read_consumers, r
 from secret_action.manifest.ignores import merged, silence, without_symptoms
 from secret_action.manifest.kustomize import RenderError
 from secret_action.manifest.layout import bases_of, choose_overlay, list_overlays, tenant_folder
+from secret_action.manifest.mentions import finders, mentioned
 from secret_action.manifest.overlay import Base, Overlay, Tenant
 from secret_action.manifest.renders import Rendered, Renders
 from secret_action.manifest.rules import all_rules, judge
@@ -233,6 +234,7 @@ def _order(finding: Finding) -> tuple[int, str, int, str]:
 
 
 def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions) -> Manifest:
+    folder = scope.parameter_path.folder(overlay.environment, scope.service)
     return Manifest(
         service=scope.service,
         environment=overlay.environment,
@@ -241,6 +243,8 @@ def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions) -> Manif
         external_secrets=overlay.external_secrets,
         consumers=overlay.consumers,
         rendered=not overlay.error,
+        mentioned=mentioned(overlay.resources, folder) if scope.in_release else frozenset(),
+        finders=finders(overlay.resources) if scope.in_release else (),
     )
 
 

@@ -4,12 +4,9 @@ connect → read → make_plan → look_up → judge_tiers → check_plan → wr
 """
 
 from secret_action.store.leftovers import (
-    CLEANUP_LIMIT,
-    PRUNE_LIMIT,
     check_leftovers,
     find_leftovers,
     find_preview,
-    is_preview,
     prune,
 )
 from secret_action.store.metadata import Metadata, look_up
@@ -20,8 +17,6 @@ from secret_action.store.tags import ours as tags_of
 from secret_action.store.writing import WriteOutcome, write
 
 __all__ = [
-    "CLEANUP_LIMIT",
-    "PRUNE_LIMIT",
     "AwsSession",
     "Metadata",
     "Reading",
@@ -31,7 +26,6 @@ __all__ = [
     "connect",
     "find_leftovers",
     "find_preview",
-    "is_preview",
     "judge_tiers",
     "look_up",
     "make_plan",

@@ -21,6 +21,7 @@ from secret_action.model import (
     WriteResult,
     WriteState,
 )
+from secret_action.naming import is_preview_environment
 from secret_action.ports import Log
 from secret_action.store import calls, failures, metadata, tags
 from secret_action.store.denials import Request
@@ -32,18 +33,8 @@ if TYPE_CHECKING:
 
     from secret_action.store.session import AwsSession
 
-PRUNE_LIMIT = 10
-"""Most parameters that `prune: true` deletes in one run."""
-CLEANUP_LIMIT = 100
-"""Most parameters that `mode: cleanup` deletes in one run."""
-
 _ACTION = "ssm:DeleteParameters"
 _SHOWN = 20
-
-
-def is_preview(environment: str) -> bool:
-    """Whether `mode: cleanup` may touch this environment: `pr`, or one of a single pull request, `pr-…`."""
-    return environment == "pr" or environment.startswith("pr-")
 
 
 def find_leftovers(session: AwsSession, folder: str, wanted: Collection[str]) -> tuple[PlannedParameter, ...]:
@@ -64,7 +55,7 @@ def find_preview(session: AwsSession, environment: str, folder: str) -> tuple[Pl
 
     environment: in any spelling. Raises InputError for one that is no preview, and StoreError.
     """
-    if not is_preview(environment):
+    if not is_preview_environment(environment):
         raise InputError(
             Problem(
                 f"`mode: cleanup` removes preview environments only, and “{environment}” is none.",
@@ -75,12 +66,25 @@ def find_preview(session: AwsSession, environment: str, folder: str) -> tuple[Pl
     return find_leftovers(session, folder, ())
 
 
-def check_leftovers(leftovers: Sequence[PlannedParameter], limit: int, remedy: str) -> tuple[Problem, ...]:
-    """What stands against deleting them: they are too many. remedy: where the limit is set, in words."""
-    if len(leftovers) <= limit:
-        return ()
+def check_leftovers(
+    leftovers: Sequence[PlannedParameter], limit: int, remedy: str, finders: Sequence[str] = ()
+) -> tuple[Problem, ...]:
+    """What stands against deleting them: they are too many, or somebody reads whatever is there.
+
+    remedy: where the limit is set, in words. finders: ExternalSecrets that read by a pattern.
+    """
     names = [entry.parameter.path for entry in leftovers]
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    if names and finders:
+        return (
+            Problem(
+                f"What is left over cannot be told: {', '.join(finders)} reads what matches a pattern "
+                f"(`dataFrom.find`), so any of these may be in use: {shown}. None was deleted.",
+                "Set `prune: false` for this service, or name the keys one by one (`data`, `dataFrom.extract`).",
+            ),
+        )
+    if len(names) <= limit:
+        return ()
     return (
         Problem(
             f"{len(names)} parameters are left over, and a run may delete at most {limit}. None was deleted: {shown}.",

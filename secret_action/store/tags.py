@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from secret_action.naming import OWN_TAGS
+
 if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import ParameterStringFilterTypeDef, TagTypeDef
 
-MANAGED_BY = ("managed-by", "secret-sync")
+MANAGED_BY = (OWN_TAGS[0], "secret-sync")
 """The tag without which nothing is deleted."""
 
 
@@ -22,8 +24,8 @@ def ours(service: str, environment: str, repository: str, more: Mapping[str, str
     environment: as the path says it. repository: owner/name; empty outside of a workflow. more: the user's own; they
     come beside ours and never replace them.
     """
-    own = {"service": service, "environment": environment, "repository": repository}
-    return {**more, **dict([MANAGED_BY]), **{key: text for key, text in own.items() if text}}
+    own = zip(OWN_TAGS, (MANAGED_BY[1], service, environment, repository), strict=True)
+    return {**more, **{key: text for key, text in own if text}}
 
 
 def listed(tags: Mapping[str, str]) -> list[TagTypeDef]:

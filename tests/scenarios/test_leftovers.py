@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
+from sandbox.world import EXAMPLE
+
+OVERLAY = "tenants/my-service/overlays/production"
 PATH = "/zerotouch/prod/my-service/"
 PREVIEW = "/zerotouch/pr-7/my-service/"
 OURS = {"managed-by": "secret-sync"}
@@ -49,6 +54,67 @@ def test_too_many_left_overs_are_an_error_before_anything_is_written(world):
     assert "11 parameters are left over" in result.summary
     assert deletions(world) == []
     assert PATH + "database_url" not in world.aws.parameters()
+
+
+@pytest.fixture
+def with_resource(make_world, tmp_path):
+    """A world whose production overlay has one more resource than the example."""
+
+    def make(text):
+        tenants = shutil.copytree(EXAMPLE, tmp_path / "tenants-repository")
+        (tenants / OVERLAY / "more.yaml").write_text(text)
+        listed = tenants / OVERLAY / "kustomization.yaml"
+        listed.write_text(listed.read_text().replace("resources:\n", "resources:\n  - more.yaml\n", 1))
+        world = make_world(tenants=tenants)
+        world.aws.put(PATH + "old_key", "left-over-value-0001", tags=OURS)
+        return world
+
+    return make
+
+
+def test_what_anything_in_the_overlay_names_is_not_left_over(with_resource):
+    """It need not be an ExternalSecret of the platform's store."""
+    text = f"""\
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: reads-itself}}
+data: {{PARAMETER: "arn:aws:ssm:us-east-1:123456789012:parameter{PATH}old_key"}}
+"""
+    world = with_resource(text)
+    result = world.run(mode="push", prune="true")
+    assert result.exit_code == 0, result.log_as_shown()
+    assert result.outputs["pruned"] == "0"
+    assert PATH + "old_key" in world.aws.parameters()
+
+
+def test_where_an_external_secret_reads_by_pattern_nothing_is_pruned(with_resource):
+    """What it reads is known to the operator alone."""
+    text = """\
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata:
+  name: everything
+  labels: {zerotouch.io/managed: "true"}
+spec:
+  refreshInterval: 1h
+  secretStoreRef: {kind: ClusterSecretStore, name: aws-parameter-store}
+  dataFrom: [{find: {path: /zerotouch/prod/my-service, name: {regexp: ".*"}}}]
+"""
+    world = with_resource(text)
+    result = world.run(mode="push", prune="true")
+    assert result.exit_code == 2, result.log_as_shown()
+    assert "ExternalSecret everything reads what matches a pattern" in result.summary
+    assert set(world.aws.parameters()) == {PATH + "old_key"} | {
+        path for path in world.aws.parameters() if not path.startswith(PATH)
+    }
+
+
+def test_a_key_whose_value_is_refused_is_not_called_left_over(world):
+    """It is asked for, though nothing is planned for it."""
+    world.aws.put(PATH + "database_url", "value-before-0001", tags=OURS)
+    result = world.run({"PROD_DATABASE_URL": ""}, mode="plan", prune="true")
+    assert result.exit_code == 2, result.log_as_shown()
+    assert "left over" not in result.summary
 
 
 def test_a_release_that_fails_prunes_nothing(world):

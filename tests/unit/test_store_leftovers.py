@@ -7,7 +7,7 @@ from store_world import FOLDER, World, at, denied, failing, reset, secret, state
 
 from secret_action.errors import CancelledError, InputError, StoreError
 from secret_action.model import PlannedParameter
-from secret_action.store import PRUNE_LIMIT, check_leftovers, find_leftovers, find_preview, is_preview, prune
+from secret_action.store import check_leftovers, find_leftovers, find_preview, prune
 from secret_action.store.writing import WriteOutcome
 
 OURS = {"managed-by": "secret-sync"}
@@ -69,7 +69,7 @@ def test_a_folder_that_is_no_services_own_is_refused(folder: str) -> None:
 def test_more_than_the_limit_is_an_error_that_names_them() -> None:
     world = world_with(*(f"k{number:02}" for number in range(11)))
     leftovers = find_leftovers(world.session, FOLDER, [])
-    [problem] = check_leftovers(leftovers, PRUNE_LIMIT, "write `prune: 11`.")
+    [problem] = check_leftovers(leftovers, 10, "write `prune: 11`.")
     assert "11 parameters are left over, and a run may delete at most 10. None was deleted" in problem.what
     assert all(at(f"k{number:02}") in problem.what for number in range(11))
     assert "write `prune: 11`" in problem.remedy
@@ -163,7 +163,6 @@ def test_a_preview_environment_is_removed_whole(environment: str) -> None:
     folder = f"/zerotouch/{environment}/my-service"
     world.ssm.put(f"{folder}/a", "v", tags=dict(OURS))
     world.ssm.put(f"{folder}/by_hand", "v")
-    assert is_preview(environment)
     assert paths(find_preview(world.session, environment, folder)) == [f"{folder}/a"]
 
 
