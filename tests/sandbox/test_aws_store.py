@@ -29,6 +29,7 @@ from secret_action.store import (
     write,
 )
 from secret_action.values import SecretValue
+from tests.values import BYTES
 
 REGION = "us-east-1"
 FOLDER = "/zerotouch/prod/my-service"
@@ -84,51 +85,6 @@ def push(values: dict[str, str], aws: AwsSession | None = None, **more: Any) -> 
     metadata = look_up(aws, plan, TAGS)
     assert check_plan(plan, looked_for={}, region=REGION, metadata=metadata) == ()
     return write(aws, plan, SETTINGS, LOG, SystemClock(), metadata=metadata, tags=TAGS)
-
-
-# What a loop of `aws ssm put-parameter` over a dotenv file broke, and what it kept.
-BYTES = {
-    "base64 that ends in one =": "YWJjZA=",
-    "base64 that ends in two": "YWJj==",
-    "only =": "=",
-    "inner =": "a=b=c",
-    "inner and last =": "x=",
-    "no newline at the end": "last line",
-    "a newline at the end": "line\n",
-    "two of them": "line\n\n",
-    "carriage returns": "a\r\nb\r\n",
-    "a lone carriage return": "a\r",
-    "double quotes": '"x y"',
-    "single quotes": "'x y'",
-    "export": "export A=1",
-    "spaces around": "  a  ",
-    "a space": " ",
-    "a tab": "\t",
-    "a newline": "\n",
-    "a comment": "# no comment",
-    "PEM": "-----BEGIN PRIVATE KEY-----\nMIIEvQ+/=\n-----END PRIVATE KEY-----\n",
-    "a leading dash": "-secret",
-    "an option": "--debug",
-    "file://": "file:///etc/hostname",
-    "fileb://": "fileb:///etc/hostname",
-    "http://": "http://127.0.0.1:1/x",
-    "https://": "https://127.0.0.1:1/x?y=z#t",
-    "backslashes": r"a\n\t\\b",
-    "UTF-8": "ünïcödé — “quoted”",
-    "emoji": "🔐👩‍👩‍👧‍👦",
-    "combining": "e\u0301 \u00e9",
-    "byte order mark": "\ufeffa",
-    "JSON": '{"a": "b\\n", "c": [1, null]}',
-    "a command": "$(reboot) `reboot` ${HOME} $HOME !!",
-    "globs": "* ? [a-z] ~",
-    "percent": "%s %d %%",
-    "braces": "{ } {a} }} {{ { {",
-    "a workflow command": "::set-output name=x::y",
-    "separators": "a\u2028b\u2029c\u0085d",
-    "controls": "\x01\x1b[31m\x7f",
-    "the largest": "x" * 4096,
-    "the largest in bytes": "é" * 2048,
-}
 
 
 def test_every_byte_arrives_and_a_second_run_finds_nothing_to_do(server: AwsServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.runner import RunResult
-from sandbox.world import EXAMPLE, VALUES
+from sandbox.world import EXAMPLE, VALUES, World
 from tests.scenarios.conftest import CheckedWorld
+from tests.values import BYTES
 
 PATH = "/zerotouch/prod/my-service/"
 JWKS = "/zerotouch/prod/zerotouch-platform/jwks_url"
@@ -309,3 +311,20 @@ class TestRefusals:
         text = failed(world.run(mode="push", env=env, **inputs), exit_code)
         assert words in text
         assert calls(world) == []
+
+
+@pytest.mark.parametrize("handed_over", ["env", "secrets"])
+def test_every_byte_of_a_value_arrives_whichever_way_it_comes(tmp_path: Path, handed_over: str) -> None:
+    """From the workflow to SSM, with what shells, command lines and dotenv files break; a second run writes nothing."""
+    values = {f"PROD_K{number:02}": text for number, text in enumerate(BYTES.values())}
+    keys = "".join(f"  {name.removeprefix('PROD_').lower()}: {{}}\n" for name in values)
+    definitions = f"version: 1\nenvironments: [production]\nparameters:\n{keys}"
+    tenants = {"tenants/my-service/secrets.yaml": definitions.encode()}
+    given = {"env": values} if handed_over == "env" else {"secrets": json.dumps(values)}
+    with World(tmp_path, tenants=tenants) as world:
+        first, second = (world.run({}, mode="push", **given) for _ in range(2))
+        assert first.exit_code == 0, "not all were pushed"
+        stored = {path: parameter["value"] for path, parameter in world.aws.parameters().items()}
+    broken = [kind for kind, name in zip(BYTES, values, strict=True) if stored[PATH + name[5:].lower()] != values[name]]
+    assert broken == []
+    assert (first.outputs["created"], second.outputs["unchanged"]) == (str(len(BYTES)),) * 2
