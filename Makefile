@@ -45,6 +45,7 @@ test-real: real-cluster kustomize
 
 bench: kustomize
 	$(PYTHON) -m bench.overhead
+	$(PYTHON) -m bench.validate
 	$(PYTHON) -m bench.store_simulation
 	$(PYTHON) -m bench.store
 

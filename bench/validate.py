@@ -4,8 +4,8 @@
 
 Trees of so many overlays (1, 10, 100 and 1,000), copies of the example tenant with its base of five ExternalSecrets
 and up to four overlays. The whole process, from start to exit, in turns with one plain `kustomize build` per overlay:
-one after the other, and as many at once as the product starts. Start-up is the same process in a repository without
-tenants; it is taken off. Linux only, for the memory.
+one after the other, and as many at once as the product starts. Start-up is the same process on a tenant that has the
+same `secrets.yaml` and nothing to render; it is taken off. Linux only, for the memory.
 """
 
 from __future__ import annotations
@@ -102,7 +102,11 @@ def make_tree(root: Path, size: int) -> list[Path]:
 
 
 def _nothing_to_render(root: Path) -> Path:
+    tenant = root / "tenants" / SERVICE
     (root / ".git").mkdir(parents=True)
+    tenant.mkdir(parents=True)
+    definitions = (EXAMPLE / "tenants" / SERVICE / "secrets.yaml").read_text()
+    (tenant / "secrets.yaml").write_text(definitions + "\nenvironments: [production]\n")
     return root
 
 
