@@ -199,7 +199,16 @@ def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, st
     Each on its own: a full disk must not take the annotations with it. Returns whether all could be told.
     """
     from secret_action.manifest.rules import all_rules
-    from secret_action.report import annotate, document, headline, outputs, render_summary, render_terminal, sarif
+    from secret_action.report import (
+        annotate,
+        document,
+        finding_lines,
+        headline,
+        outputs,
+        render_summary,
+        render_terminal,
+        sarif,
+    )
 
     failures: list[OSError] = []
 
@@ -213,6 +222,10 @@ def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, st
     attempt(lambda: paths.append(runner.write_report(content)))
     attempt(lambda: runner.set_outputs(outputs(report, paths[-1])))
     attempt(lambda: runner.add_summary(render_summary(report)))
+    if runner.in_actions and (lines := finding_lines(report)):
+        with runner.stage("Findings"):
+            for line in lines:
+                runner.line(line)
     runner.annotate(annotate(report, environ.get("GITHUB_WORKSPACE", "")))
     if form == "json":
         attempt(lambda: (out.write(runner.document_text(content)), out.flush()))

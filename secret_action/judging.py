@@ -1,8 +1,8 @@
-"""The tenants of a run, rendered and judged, and told in the log."""
+"""The tenants of a run, rendered and judged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from secret_action import tenancy
@@ -11,7 +11,7 @@ from secret_action.errors import ManifestError
 from secret_action.manifest.layout import list_services
 from secret_action.manifest.read import Judged, Reading, Scope, read_tenants
 from secret_action.manifest.renders import Renders
-from secret_action.model import Finding, Problem, Severity
+from secret_action.model import Problem
 from secret_action.ports import Log
 from secret_action.report.words import count
 from secret_action.settings import Settings
@@ -32,7 +32,7 @@ class Judging:
         self._neighbours: Background[Judged] | None = None
 
     def run(self) -> tuple[Judged, list[Problem]]:
-        """All that was read and found, and what stands against a release."""
+        """All that was read and found, and why some of it could not be read."""
         judged = Judged((), ())
         problems: list[Problem] = []
         for each in self._read():
@@ -41,26 +41,11 @@ class Judging:
             else:
                 judged += each
                 self._tell(each)
-        if errors := sum(finding.severity is Severity.ERROR for finding in judged.findings):
-            nothing_written = "" if self._settings.mode.name == "validate" else "; nothing was written"
-            problems.append(
-                Problem(
-                    f"The manifests hold {count(errors, 'error')}{nothing_written}.",
-                    "Mend what is listed under findings.",
-                )
-            )
         return judged, problems
 
-    def elsewhere(self, known: Iterable[Finding]) -> Judged | None:
-        """All findings, those in the tenant's other overlays included; None where nobody looked there.
-
-        known: those that were told already.
-        """
-        if self._neighbours is None or not (judged := self._neighbours.finished(_ELSEWHERE_SECONDS)):
-            return None
-        told = set(known)
-        self._tell(Judged((), tuple(finding for finding in judged.findings if finding not in told)))
-        return judged
+    def elsewhere(self) -> Judged | None:
+        """All findings, those in the tenant's other overlays included; None where nobody looked there."""
+        return self._neighbours.finished(_ELSEWHERE_SECONDS) if self._neighbours else None
 
     def close(self) -> None:
         """Ends what still renders."""
@@ -115,8 +100,3 @@ class Judging:
                     else "not rendered"
                 )
             )
-        for finding in judged.findings:
-            self._log.line(f"{finding.severity} {finding.rule} {finding.where}: {finding.message}")
-        for silenced in judged.silenced:
-            finding = silenced.finding
-            self._log.line(f"silenced {finding.rule} {finding.where}: {finding.message} Reason: {silenced.reason}")

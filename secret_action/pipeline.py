@@ -21,7 +21,7 @@ from secret_action.background import Background
 from secret_action.connections import Connections
 from secret_action.errors import CancelledError, ClusterError, InputError, ManifestError, SecretSyncError, StoreError
 from secret_action.judging import Judging
-from secret_action.model import Action, Manifest, Plan, PlannedParameter, Problem, RunReport
+from secret_action.model import Action, Manifest, Plan, PlannedParameter, Problem, RunReport, Severity
 from secret_action.naming import canonical_environment
 from secret_action.ports import Clock, Log
 from secret_action.resolve import Resolved, resolve
@@ -121,7 +121,7 @@ class Run:
             self._judging = Judging(self._settings, subject, self._log)
             judged, problems = self._judging.run()
             self._note(manifests=judged.manifests, findings=judged.findings, silenced=judged.silenced)
-            if problems:
+            if problems or any(finding.severity is Severity.ERROR for finding in judged.findings):
                 raise ManifestError(*problems)
             if self._settings.mode.name == "validate":
                 return None
@@ -137,7 +137,7 @@ class Run:
 
     def _look_elsewhere(self) -> None:
         """Adds what is wrong in the overlays that are not released: said, and no reason to stop."""
-        if self._judging is not None and (judged := self._judging.elsewhere(self.report.findings)):
+        if self._judging is not None and (judged := self._judging.elsewhere()):
             self._note(findings=judged.findings, silenced=judged.silenced)
 
     def _placed(self, manifest: Manifest) -> Manifest:

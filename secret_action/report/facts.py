@@ -10,7 +10,6 @@ from secret_action.model import (
     Action,
     Finding,
     Location,
-    Problem,
     RefreshResult,
     RefreshState,
     RunReport,
@@ -130,19 +129,9 @@ def kept(report: RunReport) -> tuple[str, ...]:
     return (f"{count(len(keys), 'parameter')} given no value, and left as before: {some(keys)}.",)
 
 
-_COUNTS_FINDINGS = "Mend what is listed under findings."
-
-
-def problems(report: RunReport) -> tuple[Problem, ...]:
-    """What ended the run; in `validate` without the one that only counts the findings, which are told one by one."""
-    if report.mode != "validate":
-        return report.problems
-    return tuple(problem for problem in report.problems if problem.remedy != _COUNTS_FINDINGS)
-
-
 def failures(report: RunReport) -> tuple[Failure, ...]:
     """All that failed: what ended the run, then each ExternalSecret. Those that failed alike are one failure."""
-    ended = [Failure(problem.what, problem.causes, problem.remedy, where=problem.where) for problem in problems(report)]
+    ended = [Failure(problem.what, problem.causes, problem.remedy, where=problem.where) for problem in report.problems]
     return tuple(dict.fromkeys([*ended, *_refresh_failures(report)]))
 
 

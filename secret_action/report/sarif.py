@@ -126,7 +126,7 @@ def _unknown_rule(finding: Finding) -> Json:
 
 
 def _invocation(report: RunReport, left_out: int) -> Json:
-    problems = facts.problems(report)
+    problems = report.problems
     told = [_notification("error", _problem(problem), problem.where) for problem in problems]
     told += [_notification("warning", text) for text in facts.warnings(report)]
     told += [_notification("note", text) for text in facts.notices(report)]

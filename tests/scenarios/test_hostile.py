@@ -59,12 +59,9 @@ def validate(root, *arguments):
 
 
 def lines(shown):
-    """What was said of each overlay."""
-    return {
-        re.split("[/:]", line.partition("/overlays/")[2])[0]: line
-        for line in shown.splitlines()
-        if line.startswith("  error does-not-render")
-    }
+    """What the table of findings says of each overlay: a row, and what is indented below it."""
+    row = re.compile(r"^error +\S+/overlays/([^/:\s]+)\S* +does-not-render.*(?:\n .*)*", re.MULTILINE)
+    return {found[1]: " ".join(found[0].split()) for found in row.finditer(shown)}
 
 
 def test_what_would_keep_kustomize_busy_or_fill_its_memory(root):
