@@ -76,6 +76,8 @@ class Kubelet:
 
     def __enter__(self) -> Self:
         self._request("POST", "/api/v1/nodes", {"metadata": {"name": NODE}})
+        # The API server taints every new node as not ready; a DaemonSet waits until that is gone.
+        self._request("PATCH", f"/api/v1/nodes/{NODE}", {"spec": {"taints": None}})
         self._thread.start()
         return self
 
