@@ -12,15 +12,13 @@ import resource
 import shutil
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TextIO
 
 from secret_action import __version__, contract
 from secret_action.cancellation import Cancellation
-from secret_action.errors import CancelledError, InputError, SecretSyncError
+from secret_action.errors import CancelledError, InputError, SecretSyncError, defect
 from secret_action.github.runner import Runner
 from secret_action.inputs import parse
 from secret_action.masking import Redactor, activate
@@ -32,6 +30,7 @@ from secret_action.settings import Settings
 # Never on a command line, where `ps` and audit logs show them: only `-`, for standard input.
 _SECRET_INPUTS = ("app-private-key", "secrets")
 _FORMATS = ("text", "json", "sarif")
+_AGAIN = "Run it again meanwhile: a second run completes what this one did not."
 _AUTHORING = ("add-secret", "new-service")
 
 
@@ -112,7 +111,7 @@ def _run(
         except SecretSyncError as error:  # a signal between two stages
             return _failed(run.report, error)
         except Exception as error:
-            return _failed(run.report, SecretSyncError(_unexpected(error)))
+            return _failed(run.report, SecretSyncError(defect(error, _AGAIN)))
     except SecretSyncError as error:
         return _failed(RunReport(mode=mode, context={"version": __version__}), error)
 
@@ -246,15 +245,6 @@ def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, st
         # What is still buffered cannot be written either, and Python would say so with a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return not failures
-
-
-def _unexpected(error: Exception) -> Problem:
-    """A defect of ours: where it is, without the message, which might hold a value."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return Problem(
-        f"secret-sync has a defect: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}.",
-        "Report it with this line; run it again meanwhile: a second run completes what this one did not.",
-    )
 
 
 def _close_side_doors() -> None:

@@ -6,6 +6,9 @@ GitHub, kustomize) may be quoted in a problem: they are tainted, and are redacte
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 from secret_action.model import Problem
 
 
@@ -56,3 +59,15 @@ class CancelledError(SecretSyncError):
 def not_built(name: str) -> Problem:
     """The problem for a part of the contract that this version does not have. Exit code 2, never ignored."""
     return Problem(f"{name} is not built yet in this version.", f"Leave {name} out, or use a later version.")
+
+
+def defect(error: Exception, remedy: str) -> Problem:
+    """The problem for a failure that nobody expected: where it is, without the message, which might hold a value.
+
+    remedy: what the reader can do meanwhile.
+    """
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return Problem(
+        f"secret-sync has a defect: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}.",
+        f"Report it with this line. {remedy}",
+    )

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +46,11 @@ def find(
         return _from_paths(settings, log)
     services = (settings.service,) if settings.service else None
     if directory := _directory(settings, environ):
-        return Subject(_checked_out(directory, settings, log), services)
+        tenants = _checked_out(directory, settings, log)
+        if not tenants.repository and directory == settings.github.workspace:
+            # The workspace is only taken when it is this repository's, also where its `.git` does not tell.
+            tenants = replace(tenants, repository=settings.github.repository)
+        return Subject(tenants, services)
     return Subject(_fetch(settings, download, log, clock, shield), services)
 
 

@@ -14,7 +14,7 @@ from secret_action.authoring.proof import prove
 from secret_action.authoring.request import SHARED_INPUTS, Request, read_request
 from secret_action.authoring.tenant import read
 from secret_action.authoring.work import Work
-from secret_action.errors import InputError, SecretSyncError
+from secret_action.errors import InputError, SecretSyncError, defect
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.model import Problem
@@ -58,6 +58,8 @@ def main(argv: Sequence[str]) -> int:
         return _refuse([Problem("Interrupted; nothing was written.")])
     except OSError as error:
         return _refuse([Problem(f"{error.filename or 'A file'}: {error.strerror}.", "Nothing was written.")])
+    except Exception as error:
+        return _refuse([defect(error, "Nothing was written: add the secret by hand meanwhile.")])
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     try:
         print("\n".join(_told(work, arguments.dry_run, colour)), flush=True)

@@ -131,6 +131,9 @@ def _edits(file: str, before: str, after: str) -> Iterator[Edit]:
         if tag == "insert" and start == 0 and old:
             # Nothing taken from line 1 would say that the file is new.
             yield Edit(file, 1, (old[0],), (*new[:new_end], old[0]))
+        elif tag == "insert" and start == len(old) > 0 and not before.endswith("\n"):
+            # A patch would put it behind the last line's text, on the same line.
+            yield Edit(file, start, (old[-1],), (old[-1], *new[new_start:new_end]))
         elif tag != "equal":
             yield Edit(file, start + 1, tuple(old[start:end]), tuple(new[new_start:new_end]))
 

@@ -1,4 +1,4 @@
-"""Remedies as patches that `git apply --unidiff-zero` takes. Text in, text out: no file is read.
+"""Remedies as patches that `git apply --unidiff-zero --ignore-whitespace` takes. Text in, text out: no file is read.
 
 File names and lines come from the repository. A line break or control character in one is shown as an escape, so that
 a patch has the lines that we gave it, wherever it is pasted.

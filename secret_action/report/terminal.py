@@ -72,7 +72,8 @@ class _Terminal:
         fold = view.patches
         if not fold.shown:
             return
-        yield self._painted(_BOLD, "What mends them, as one patch for each file (git apply --unidiff-zero):")
+        how = "What mends them, as one patch for each file: git apply --unidiff-zero --ignore-whitespace"
+        yield self._painted(_BOLD, how)
         yield from map(self._diff, fold.shown)
         yield from self._not_listed(fold)
         if view.patches_left:

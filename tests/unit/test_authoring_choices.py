@@ -338,3 +338,16 @@ def test_colours_are_for_terminals_that_want_them(capsys, tmp_path, monkeypatch)
     _, out, _ = run(capsys, tmp_path, "new-service", "new", "--dry-run", "--environments", "dev")
     assert "\033" not in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_defect_of_ours_ends_in_one_line_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    """No traceback, and not the message, which nobody has looked at."""
+
+    def explode(request):
+        raise KeyError("whatever-it-was")
+
+    monkeypatch.setitem(cli.COMMANDS, "add-secret", explode)
+    assert cli.main(["add-secret", "shop", "URL", "--secret", "db", "--tenants-directory", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "secret-sync has a defect: KeyError at test_authoring_choices.py:" in told
+    assert "whatever-it-was" not in told

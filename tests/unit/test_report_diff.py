@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_report_markdown import PARSER, TEXTS
 
+from secret_action.manifest.draft import Draft
 from secret_action.model import Edit, Finding
 from secret_action.report import markdown
 from secret_action.report.diff import patches, unified
@@ -25,7 +26,7 @@ def finding(*edits: Edit, rule: str = "key-lost") -> Finding:
 
 def applied(folder: Path, patch: str) -> None:
     """By git itself, as a person would."""
-    command = ["git", "apply", "--unidiff-zero", "--whitespace=nowarn", "-"]
+    command = ["git", "apply", "--unidiff-zero", "--ignore-whitespace", "--whitespace=nowarn", "-"]
     done = subprocess.run(command, cwd=folder, input=patch.encode(), capture_output=True, check=False)
     assert done.returncode == 0, f"{done.stderr.decode()}\n{patch}"
 
@@ -50,6 +51,29 @@ def test_a_patch_reads_as_every_diff_does() -> None:
         f"--- a/{FILE}\n+++ b/{FILE}\n@@ -2,0 +3,2 @@\n+one\n+two\n@@ -12,1 +14,1 @@\n-old\n+new\n"
         "--- /dev/null\n+++ b/tenants/my-service/new.yaml\n@@ -0,0 +1,1 @@\n+kind: Secret\n"
     )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False], ids=["ended", "unended"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a b c", "a B c"),
+        ("a b c", "a b C"),
+        ("a b c", "a b c d e"),
+        ("a b c", "a b"),
+        ("a", "z a"),
+        ("a", "a z"),
+    ],
+)
+def test_a_patch_fits_files_of_any_line_ends(tmp_path: Path, before: str, after: str, end: str, last: bool) -> None:
+    """What git makes of it reads as what was meant, line by line."""
+    old, new = (end.join(text.split()) + end * last for text in (before, after))
+    (tmp_path / "f.yaml").write_bytes(old.encode())
+    draft = Draft(tmp_path)
+    draft.put("f.yaml", new)
+    applied(tmp_path, unified(draft.edits()))
+    assert (tmp_path / "f.yaml").read_bytes().decode().split() == after.split()
 
 
 def test_no_edits_are_no_patch() -> None:
