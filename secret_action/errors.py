@@ -56,11 +56,6 @@ class CancelledError(SecretSyncError):
         )
 
 
-def not_built(name: str) -> Problem:
-    """The problem for a part of the contract that this version does not have. Exit code 2, never ignored."""
-    return Problem(f"{name} is not built yet in this version.", f"Leave {name} out, or use a later version.")
-
-
 def defect(error: Exception, remedy: str) -> Problem:
     """The problem for a failure that nobody expected: where it is, without the message, which might hold a value.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from secret_action import contract
 from secret_action.contract import Mode
-from secret_action.errors import InputError, not_built
+from secret_action.errors import InputError
 from secret_action.model import Problem
 from secret_action.naming import (
     ENVIRONMENT_PATTERN,
@@ -85,7 +85,6 @@ class _Reader:
 
     def settings(self, paths: tuple[str, ...]) -> Settings:
         mode = contract.mode(self._choice("mode"))
-        self._refuse_unbuilt()
         github = self._github()
         environment = self._environment(mode)
         service = self._service(mode, github)
@@ -139,14 +138,6 @@ class _Reader:
         return text
 
     # --- one group of inputs each ---
-
-    def _refuse_unbuilt(self) -> None:
-        """What later versions do is never ignored: a run that was asked to prune must not look as if it had."""
-        unbuilt = {
-            "refresh: force": self._text("refresh") == "force",
-            "restart": self._text("restart") != "never",
-        }
-        self.problems += [not_built(f"`{name}`") for name, asked in unbuilt.items() if asked]
 
     def _environment(self, mode: Mode) -> str:
         text = self._text("environment")

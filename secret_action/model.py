@@ -431,6 +431,8 @@ class RunReport:
     plan: Plan | None = None
     writes: tuple[WriteResult, ...] = ()
     refreshes: tuple[RefreshResult, ...] = ()
+    workloads: tuple[WorkloadResult, ...] = ()
+    """Those that read the Secrets of this run, as they stand after the refresh."""
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -1,6 +1,6 @@
 """The run, stage by stage. Only this module knows their order.
 
-    tenants → manifest and rules → values → plan → write → refresh and proof
+    tenants → manifest and rules → values → plan → write → refresh and proof → workloads
 
 Each stage takes values and returns values; what is known so far stands in `self.report`, which is what the reader
 gets, however the run ends.
@@ -8,7 +8,6 @@ gets, however the run ends.
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from secret_action import __version__, clients, tenancy
 from secret_action.background import Background
 from secret_action.connections import Connections
+from secret_action.delivering import Delivering
 from secret_action.errors import CancelledError, ClusterError, InputError, ManifestError, SecretSyncError, StoreError
 from secret_action.judging import Judging
 from secret_action.model import Action, Manifest, Plan, PlannedParameter, Problem, RunReport, Severity
@@ -29,7 +29,7 @@ from secret_action.settings import Settings
 from secret_action.values import SecretValue
 
 if TYPE_CHECKING:
-    from secret_action.cluster import Inspection, KubernetesApi
+    from secret_action.cluster import Inspection
     from secret_action.store import AwsSession, Metadata, WriteOutcome
 
 
@@ -90,17 +90,18 @@ class Run:
         manifest = self._placed(rendered)
         resolved = self._resolve(manifest)
 
-        inspection = Background(lambda: self._inspect(cluster.result(), manifest)) if cluster else None
+        delivering = Delivering(cluster.result, manifest, settings.cluster, self._log, self._clock) if cluster else None
+        inspection = Background(delivering.inspect) if delivering else None
         planned = self._plan(aws.result(), manifest, resolved) if aws else None
-        seen = self._seen(inspection.result()) if inspection else None
-        if planned and seen:
-            self._refuse_never_refreshing(planned, seen)
+        if delivering and inspection:
+            self._prepare(delivering, inspection.result(), resolved, planned)
         if settings.dry_run:
             return
         if aws and planned and mode.writes_store:
             self._write(aws.result(), planned)
-        if cluster and seen and mode.refreshes:
-            self._refresh(cluster.result(), manifest, seen, resolved, planned)
+        if delivering and mode.refreshes:
+            self._refresh(delivering, resolved, planned)
+            self._roll(delivering)
         if aws and planned and mode.writes_store:
             self._prune(aws.result(), planned.leftovers)
 
@@ -274,63 +275,28 @@ class Run:
         if outcome.problems:
             raise StoreError(*outcome.problems)
 
-    def _seen(self, inspection: Inspection) -> Inspection:
-        for warning in inspection.warnings:
+    def _prepare(self, delivering: Delivering, seen: Inspection, resolved: Resolved, planned: Planned | None) -> None:
+        """What stands against the refresh is told before the first write."""
+        for warning in seen.warnings:
             self._warn(warning)
-        return inspection
+        refreshes = self._settings.mode.refreshes and not self._settings.dry_run
+        known, changed = _outlook(resolved, planned)
+        delivering.prepare(seen, known, changed, refreshes=refreshes)
 
-    def _refuse_never_refreshing(self, planned: Planned, seen: Inspection) -> None:
-        """A value that changes and that only a never refreshing ExternalSecret delivers would not arrive."""
-        deliveries = [
-            (found, reference, found.stale(reference))
-            for found in seen.found
-            for reference in found.external_secret.references
-            if reference.path in planned.changed
-        ]
-        delivered = {reference.path for _, reference, stale in deliveries if not stale}
-        problems = [
-            Problem(
-                f"ExternalSecret {found.external_secret.name} would never deliver the new value of {reference.path}: "
-                f"{stale}.",
-                "Write refreshPolicy: OnChange (without a pinned version or an immutable target), deploy that, and "
-                "run again. Nothing was written.",
-                where=reference.where,
-            )
-            for found, reference, stale in deliveries
-            if stale and reference.path not in delivered
-        ]
-        if problems:
-            raise ManifestError(*problems)
-
-    def _inspect(self, api: KubernetesApi, manifest: Manifest) -> Inspection:
-        from secret_action.cluster import inspect
-
-        return inspect(api, manifest.external_secrets, self._settings.cluster, self._log)
-
-    def _refresh(
-        self,
-        api: KubernetesApi,
-        manifest: Manifest,
-        seen: Inspection,
-        resolved: Resolved,
-        planned: Planned | None,
-    ) -> None:
-        from secret_action.cluster import refresh
-
+    def _refresh(self, delivering: Delivering, resolved: Resolved, planned: Planned | None) -> None:
         with self._stage("refresh", "Cluster: refresh and proof"):
-            results = refresh(
-                api,
-                manifest.external_secrets,
-                seen,
-                planned.known if planned else {path: given.value for path, given in resolved.given.items()},
-                self._settings.cluster,
-                self._log,
-                self._clock,
-                token=f"secret-sync-{secrets.token_hex(12)}",
-                ssm_exists=planned.exists if planned else None,
-                changed_paths=planned.changed if planned else frozenset(),
-            )
+            known, changed = _outlook(resolved, planned)
+            commit = self.report.tenants.sha if self.report.tenants else ""
+            results = delivering.refresh(known, changed, planned.exists if planned else None, commit)
             self._note(refreshes=results)
+            if not all(result.ok for result in results):
+                raise ClusterError()
+
+    def _roll(self, delivering: Delivering) -> None:
+        """Only after the proof: pods that start before it would start with the old value again."""
+        with self._stage("workloads", "Cluster: workloads"):
+            results = delivering.workloads()
+            self._note(workloads=results)
             if not all(result.ok for result in results):
                 raise ClusterError()
 
@@ -358,6 +324,13 @@ class Run:
                 yield
         finally:
             self._note(stage_seconds={**self.report.stage_seconds, name: self._clock.now() - began})
+
+
+def _outlook(resolved: Resolved, planned: Planned | None) -> tuple[dict[str, SecretValue], frozenset[str]]:
+    """The values that SSM holds when the cluster reads it, as far as they are known, and the paths that change."""
+    if planned:
+        return planned.known, planned.changed
+    return {path: given.value for path, given in resolved.given.items()}, frozenset()
 
 
 @dataclass(frozen=True)

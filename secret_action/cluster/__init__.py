@@ -8,5 +8,20 @@ from secret_action.cluster.connect import Eks, connect
 from secret_action.cluster.inspection import Found, Inspection, inspect
 from secret_action.cluster.preparation import prepare
 from secret_action.cluster.refresh import refresh
+from secret_action.cluster.rollout import restart
+from secret_action.cluster.workloads import Survey, look, survey
 
-__all__ = ["Eks", "Found", "Inspection", "KubernetesApi", "connect", "inspect", "prepare", "refresh"]
+__all__ = [
+    "Eks",
+    "Found",
+    "Inspection",
+    "KubernetesApi",
+    "Survey",
+    "connect",
+    "inspect",
+    "look",
+    "prepare",
+    "refresh",
+    "restart",
+    "survey",
+]

@@ -20,6 +20,7 @@ from secret_action.model import (
     RefreshResult,
     RunReport,
     Silenced,
+    WorkloadResult,
 )
 from secret_action.report import facts
 from secret_action.report.headline import headline
@@ -50,6 +51,7 @@ def document(report: RunReport) -> Json:
         "counts": {name: int(value) for name, value in outputs(report).items() if value.isdecimal()},
         "parameters": [_parameter(row.parameter, row) for row in rows(report) if row.parameter],
         "external_secrets": [_external_secret(result) for result in report.refreshes],
+        "workloads": [_workload(result) for result in report.workloads],
         "findings": [_finding(finding) for finding in facts.findings_in_order(report)],
         "silenced": [_silenced(silenced) for silenced in report.silenced],
         "problems": [_problem(problem) for problem in report.problems],
@@ -122,6 +124,21 @@ def _external_secret(result: RefreshResult) -> Json:
         }
         if diagnosis
         else None,
+    }
+
+
+def _workload(result: WorkloadResult) -> Json:
+    return {
+        "kind": result.kind,
+        "namespace": result.namespace,
+        "name": result.name,
+        "ok": result.ok,
+        "state": result.state.value,
+        "secrets": list(result.secrets),
+        "since": result.since,
+        "seconds": result.seconds,
+        "detail": result.detail,
+        "command": result.command,
     }
 
 

@@ -14,6 +14,8 @@ from secret_action.model import (
     RefreshState,
     RunReport,
     Severity,
+    WorkloadResult,
+    WorkloadState,
     WriteResult,
     WriteState,
 )
@@ -46,6 +48,7 @@ def subject(report: RunReport) -> str:
 
 
 _FEW_TENANTS = 3
+_FEW_WORKLOADS = 5
 
 
 def _tenants(report: RunReport) -> str:
@@ -99,14 +102,43 @@ def not_refreshed(report: RunReport) -> tuple[RefreshResult, ...]:
     return tuple(result for result in report.refreshes if not result.ok)
 
 
+def not_rolled(report: RunReport) -> tuple[WorkloadResult, ...]:
+    """The workloads for which a release may not be called done."""
+    return tuple(result for result in report.workloads if not result.ok)
+
+
+def workloads_in(report: RunReport, *states: WorkloadState) -> tuple[WorkloadResult, ...]:
+    """The workloads that ended in one of these states."""
+    return tuple(result for result in report.workloads if result.state in states)
+
+
+def workload_name(result: WorkloadResult) -> str:
+    """`Deployment shop/web`."""
+    return f"{result.kind} {result.namespace}/{result.name}" if result.name else result.kind
+
+
+def _still_old(report: RunReport) -> tuple[str, ...]:
+    """A sentence on the workloads whose pods do not have the newest data."""
+    old = workloads_in(report, WorkloadState.STILL_OLD)
+    if not old:
+        return ()
+    names = some([quoted(workload_name(result)) for result in old], _FEW_WORKLOADS)
+    verb = "runs" if len(old) == 1 else "run"
+    return (
+        f"{count(len(old), 'workload')} still {verb} with the data from before: {names}. "
+        "The commands that roll them are in the job summary; `restart: changed` does it in the run.",
+    )
+
+
 def warnings(report: RunReport) -> tuple[str, ...]:
-    """The run's warnings, and the one that no owned key was given a value."""
+    """The run's warnings, the one that no owned key was given a value, and the one on old pods."""
+    told = (*report.warnings, *_still_old(report))
     if not nothing_given(report):
-        return report.warnings
+        return told
     return (
         "No owned key was given a value, so this run could not change any. A forgotten `environment:` on the job "
         "or `secrets: inherit` on its caller looks like this, and so does a step without `env:`.",
-        *report.warnings,
+        *told,
     )
 
 
@@ -130,9 +162,16 @@ def kept(report: RunReport) -> tuple[str, ...]:
 
 
 def failures(report: RunReport) -> tuple[Failure, ...]:
-    """All that failed: what ended the run, then each ExternalSecret. Those that failed alike are one failure."""
+    """All that failed: what ended the run, each ExternalSecret (those that failed alike are one), each workload."""
     ended = [Failure(problem.what, problem.causes, problem.remedy, where=problem.where) for problem in report.problems]
-    return tuple(dict.fromkeys([*ended, *_refresh_failures(report)]))
+    return tuple(dict.fromkeys([*ended, *_refresh_failures(report), *map(_workload_failure, not_rolled(report))]))
+
+
+def _workload_failure(result: WorkloadResult) -> Failure:
+    remedy = (
+        f"Mend its pods, then run again: it is rolled once only. Look: `{result.command}`" if result.command else ""
+    )
+    return Failure(f"{quoted(workload_name(result))} does not run with the new data.", (result.detail,), remedy)
 
 
 def _refresh_failures(report: RunReport) -> Iterator[Failure]:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from secret_action.contract import mode
-from secret_action.model import Action, ContentState, RefreshResult, RefreshState, RunReport, Severity, WriteState
+from secret_action.model import (
+    Action,
+    ContentState,
+    RefreshResult,
+    RefreshState,
+    RunReport,
+    Severity,
+    WorkloadState,
+    WriteState,
+)
 from secret_action.report import facts
 from secret_action.report.words import be, count, listed, shorten
 
@@ -26,6 +35,7 @@ def headline(report: RunReport) -> str:
 def _done(report: RunReport) -> str:
     subject = facts.subject(report)
     cluster = _cluster(report)
+    cluster += _workloads(report)
     if report.mode == "refresh":
         return f"Refreshed {subject}: {cluster}."
     if facts.nothing_given(report):
@@ -60,6 +70,17 @@ def _cluster(report: RunReport) -> str:
     if never:
         told.append(f"{count(never, 'ExternalSecret')} left alone, never refreshing by definition")
     return ", ".join(told)
+
+
+def _workloads(report: RunReport) -> str:
+    """`; 2 workloads restarted`, and how many still have old data; empty where there is nothing to tell."""
+    restarted, old = (
+        len(facts.workloads_in(report, state)) for state in (WorkloadState.RESTARTED, WorkloadState.STILL_OLD)
+    )
+    told = [f"{count(restarted, 'workload')} restarted"] if restarted else []
+    if old:
+        told.append(f"{count(old, 'workload')} still with the data from before")
+    return f"; {listed(told)}" if told else ""
 
 
 def _all(number: int) -> str:
@@ -165,6 +186,9 @@ def _cluster_failed(report: RunReport) -> str:
     subject = facts.subject(report)
     store = "the values are in SSM, but " if mode(report.mode).reads_cloud else ""
     bad = facts.not_refreshed(report)
+    if not bad and (stuck := facts.not_rolled(report)):
+        which = facts.workload_name(stuck[0]) if len(stuck) == 1 else count(len(stuck), "workload")
+        return f"{subject}: {store}{which} {be(len(stuck))} not running with them: the new pods did not come up."
     if not bad:
         return f"{subject}: {store}the cluster is not proven to have them: {_reason(report)}"
     total = len(report.refreshes)

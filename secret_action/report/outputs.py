@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secret_action.model import Action, RefreshState, RunReport, WriteState
+from secret_action.model import Action, RefreshState, RunReport, WorkloadState, WriteState
 from secret_action.report import facts
 
 
@@ -21,6 +21,7 @@ def outputs(report: RunReport, report_path: str = "") -> dict[str, str]:
         + len(left)
         + facts.planned(report, Action.MISSING)
         + len(facts.not_refreshed(report))
+        + len(facts.not_rolled(report))
     )
     return {
         "result": "failure" if report.exit_code else "success",
@@ -32,7 +33,7 @@ def outputs(report: RunReport, report_path: str = "") -> dict[str, str]:
         "kept": str(facts.planned(report, Action.KEEP)),
         "pruned": str(pruned),
         "refreshed": str(refreshed),
-        "restarted": "0",
+        "restarted": str(sum(1 for one in report.workloads if one.state is WorkloadState.RESTARTED)),
         "failed": str(failed),
         "tenants-sha": report.tenants.sha if report.tenants else "",
         "report": report_path,

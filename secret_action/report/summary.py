@@ -27,14 +27,17 @@ _LIST_LIMITS = (1_000, 300, 100, 30, 5)
 """Items that each list shows at most: the first of these with which the whole fits."""
 
 _WHEN_DONE = (
-    *("head", "secrets", "overlays", "findings", "patches", "silenced"),
+    *("head", "secrets", "workloads", "overlays", "findings", "patches", "silenced"),
     *("writes", "failures", "notes", "foot"),
 )
 _WHEN_FAILED = (
     *("head", "failures", "writes", "findings", "patches", "silenced"),
-    *("overlays", "secrets", "notes", "foot"),
+    *("overlays", "workloads", "secrets", "notes", "foot"),
 )
-_LEFT_OUT_FIRST = ("secrets", "overlays", "notes", "patches", "silenced", "findings", "writes", "failures")
+_LEFT_OUT_FIRST = (
+    *("secrets", "overlays", "notes", "patches", "silenced", "findings", "workloads"),
+    *("writes", "failures"),
+)
 
 
 def render_summary(report: RunReport, limit: int = SIZE_LIMIT) -> str:

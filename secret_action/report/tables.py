@@ -16,6 +16,7 @@ from secret_action.model import (
     RunReport,
     Severity,
     Silenced,
+    WorkloadResult,
     WriteResult,
     WriteState,
 )
@@ -153,6 +154,23 @@ def _silence(silenced: Silenced) -> Cell:
         (f"Reason: {silenced.reason}",),
         ("Silenced in", Name(str(silenced.where))),
     )
+
+
+def workloads(found: Iterable[WorkloadResult]) -> Table:
+    """What reads the Secrets, and whether its pods have the newest data."""
+    columns: list[Column[WorkloadResult]] = [
+        ("Workload", lambda one: ((one.kind, Name(f"{one.namespace}/{one.name}" if one.name else "")),)),
+        ("State", _workload_state),
+        ("Secrets", lambda one: tuple((Name(name),) for name in one.secrets)),
+        ("Old since", lambda one: _one(one.since[:16].replace("T", " "))),
+        ("", lambda one: _one(one.detail)),
+    ]
+    return build(columns, found)
+
+
+def _workload_state(one: WorkloadResult) -> Cell:
+    took = f" in {duration(one.seconds)}" if one.seconds is not None else ""
+    return _one(f"{'' if one.ok else CROSS + ' '}{one.state}{took}")
 
 
 def writes(found: Iterable[WriteResult]) -> Table:

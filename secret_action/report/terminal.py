@@ -32,6 +32,7 @@ class _Terminal:
     def sections(self, report: RunReport) -> Iterator[str]:
         view = View(report, _MOST_ROWS)
         yield from self._secrets(view)
+        yield from self._workloads(view)
         yield from self._findings(view)
         yield from self._patches(view)
         yield from self._silenced(view)
@@ -57,6 +58,14 @@ class _Terminal:
             yield self._table(view.secrets_table(listed))
         if fold.counted:
             yield f"Not listed: {view.tally(fold.counted)}."
+
+    def _workloads(self, view: View) -> Iterator[str]:
+        fold = view.workloads
+        if fold.shown:
+            yield self._table(view.workloads_table((*fold.shown, *fold.folded)))
+            yield from self._not_listed(fold)
+        if view.rolls:
+            yield "\n".join(["To roll those that still have the data from before:", *map(self._indented, view.rolls)])
 
     def _findings(self, view: View) -> Iterator[str]:
         fold = view.findings
@@ -130,8 +139,8 @@ class _Terminal:
         return "\n".join(self._diff_line(line) for line in patch.diff.splitlines())
 
     def _diff_line(self, line: str) -> str:
-        if line.startswith(("---", "+++")):
-            return self._painted(_BOLD, line)
-        colour = _DIFF_COLOURS.get(line[0])
         shown = visible(line.expandtabs(4))
+        if line.startswith(("--- ", "+++ ")):
+            return self._painted(_BOLD, shown)
+        colour = _DIFF_COLOURS.get(line[0])
         return self._painted(colour, shown) if colour else shown

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from secret_action import __version__
-from secret_action.model import Action, Finding, RunReport, Silenced, WriteResult, WriteState
+from secret_action.model import (
+    Action,
+    Finding,
+    RunReport,
+    Silenced,
+    WorkloadResult,
+    WorkloadState,
+    WriteResult,
+    WriteState,
+)
 from secret_action.report import facts, tables
 from secret_action.report.diff import patches
 from secret_action.report.headline import headline
@@ -61,6 +70,9 @@ class View:
         self.several_tenants = len(facts.services(report)) > 1
         self.writes = Fold.of(_unfinished(report), FOLD_ABOVE, most)
         self.commands = [write.command for write in facts.writes_in(report, WriteState.LEFT)[:most] if write.command]
+        self.workloads = Fold.of(_workloads(report), FOLD_ABOVE, most)
+        listed = (*self.workloads.shown, *self.workloads.folded)
+        self.rolls = [one.command for one in listed if one.state is WorkloadState.STILL_OLD and one.command]
         self.secrets = _secrets(report, most)
         self.secrets_title = "What the manifests ask for" if report.mode == "validate" else "Secrets"
         self.folder = common_folder((*self.secrets.shown, *self.secrets.folded))
@@ -84,6 +96,10 @@ class View:
         """The table of these writes."""
         return tables.writes(found)
 
+    def workloads_table(self, found: Iterable[WorkloadResult]) -> Table:
+        """The table of these workloads."""
+        return tables.workloads(found)
+
     def tally(self, found: Sequence[Row]) -> str:
         """`9,000 unchanged, 700 kept`; `24 parameters` where nothing more is known of them."""
         if not self.report.plan:
@@ -103,6 +119,13 @@ def _symbol(report: RunReport) -> str:
 def _unfinished(report: RunReport) -> tuple[WriteResult, ...]:
     states = (WriteState.LEFT, WriteState.FAILED, WriteState.UNDONE, WriteState.NOT_STARTED)
     return tuple(write for state in states for write in facts.writes_in(report, state))
+
+
+def _workloads(report: RunReport) -> tuple[WorkloadResult, ...]:
+    """Those that need the reader first."""
+    order = [WorkloadState.FAILED, WorkloadState.STILL_OLD]
+    order += [state for state in WorkloadState if state not in (*order, WorkloadState.UP_TO_DATE)]
+    return tuple(one for state in (*order, WorkloadState.UP_TO_DATE) for one in facts.workloads_in(report, state))
 
 
 def _secrets(report: RunReport, most: int) -> Fold[Row]:

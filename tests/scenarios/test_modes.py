@@ -165,17 +165,6 @@ def test_refresh_never_and_refresh_changed(world):
     assert world.secret("my-service-db") == {"DATABASE_URL": b"postgres://app:third-pa55@db.internal:5432/app"}
 
 
-def test_what_is_not_built_yet_ends_with_2_before_anything_is_asked(make_world):
-    """It is never ignored; all of them are named at once."""
-    world = make_world()
-    result = world.run(refresh="force", restart="changed")
-    assert result.exit_code == 2
-    for name in ("refresh: force", "restart"):
-        assert f"`{name}` is not built yet" in result.summary
-    assert (world.github.requests, world.aws.calls, asked_cluster(world)) == ([], [], [])
-    assert result.outputs["result"] == "failure"
-
-
 def laptop(*arguments, stdin=""):
     """The program as a person starts it, without a runner around it."""
     return subprocess.run(

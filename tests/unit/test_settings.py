@@ -80,20 +80,6 @@ def test_a_wrong_input_is_named_with_what_is_wrong(name, value, says):
     assert says in problem
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("refresh", "force"),
-        ("restart", "changed"),
-    ],
-)
-def test_what_is_not_built_yet_is_refused_and_never_ignored(name, value):
-    """A run that was asked to restart must not look as if it had."""
-    (problem,) = wrong({name: value})
-    assert "not built yet" in problem
-    assert name in problem
-
-
 def test_all_that_is_wrong_is_told_at_once():
     """Not only the first."""
     assert len(wrong({"environment": "", "timeout": "x", "secrets": "{"})) == 3
