@@ -98,8 +98,8 @@ class World:
             self.aws.put("/zerotouch/prod/zerotouch-platform/jwks_url", JWKS_URL, type="String")
             self.cluster = opening.enter_context(self._make_cluster(self.aws.url))
             self.cluster.create_namespace(SERVICE)
-            self.token = self.cluster.add_user("release-pipeline", *_pipeline_rights("Role"), [SERVICE])
-            self.cluster.add_user("release-pipeline", *_pipeline_rights("ClusterRole"))
+            self.token = self.cluster.add_user("release-pipeline", pipeline_rights("Role"), [SERVICE])
+            self.cluster.add_user("release-pipeline", pipeline_rights("ClusterRole"))
             self._open = opening.pop_all()
         return self
 
@@ -175,7 +175,7 @@ class World:
         return folder
 
 
-def _pipeline_rights(kind: str) -> tuple[list[Any]]:
+def pipeline_rights(kind: str) -> list[Any]:
     """The rules of the RBAC example, so that every run shows that they are enough."""
     documents = [
         document
@@ -183,4 +183,4 @@ def _pipeline_rights(kind: str) -> tuple[list[Any]]:
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
         if document
     ]
-    return ([rule for document in documents if document["kind"] == kind for rule in document["rules"]],)
+    return [rule for document in documents if document["kind"] == kind for rule in document["rules"]]
