@@ -28,7 +28,7 @@ def record(old: Object | None, new: Object, *, manager: str, api_version: str, s
         else:
             entries += _with_fields(entry, _paths(entry["fieldsV1"]) - changed - gone)
     fields = ((_paths(mine["fieldsV1"]) if mine else set()) - gone) | changed
-    if mine is None or fields != _paths(mine["fieldsV1"]):
+    if mine is None or changed or fields != _paths(mine["fieldsV1"]):
         mine = {
             "manager": manager,
             "operation": "Update",

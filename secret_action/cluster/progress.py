@@ -46,7 +46,7 @@ def progress(workload: Workload, pods: Iterable[Object], old: Collection[str]) -
     """How far a roll is. pods: those of the workload as they are now. old: the uids of those that are to go."""
     current = [pod for pod in pods if not is_going(pod)]
     left = sum(uid_of(pod) in old for pod in current)
-    waits = _unobserved(workload) or _waits(workload) or (f"{left} old pods are still there" if left else "")
+    waits = _unobserved(workload) or _waits(workload) or _still_there(left)
     if not waits:
         return Progress("")
     troubles = [trouble for pod in current if uid_of(pod) not in old and (trouble := _trouble(pod))]
@@ -87,7 +87,7 @@ def _waits(workload: Workload) -> str:
             return _short(new, ready, wanted) or "not all pods are of the new revision"
         return _short(wanted, ready, wanted)  # a StatefulSet counts none as updated when all are current
     all_there = _number(live, status, "replicas")
-    return _short(new, ready, wanted) or (f"{all_there - new} old pods are still there" if all_there > new else "")
+    return _short(new, ready, wanted) or _still_there(all_there - new)
 
 
 def _short(new: int, available: int, wanted: int) -> str:
@@ -142,3 +142,9 @@ def _trouble(pod: Object) -> Progress | None:
 def _number(thing: Object, *path: str, default: int = 0) -> int:
     found = section(thing, *path[:-1]).get(path[-1], default)
     return found if isinstance(found, int) else default
+
+
+def _still_there(old: int) -> str:
+    if old <= 0:
+        return ""
+    return "1 old pod is still there" if old == 1 else f"{old:,} old pods are still there"

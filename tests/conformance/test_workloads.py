@@ -227,6 +227,19 @@ def test_each_workload_is_rolled_once_for_new_data_and_never_again(shop: Shop) -
     assert shop.pods() == after
 
 
+def test_each_of_two_changes_rolls(shop: Shop) -> None:
+    """The second changes no more than a text that was there: its time is what tells."""
+    shop.sync()
+    a_second()
+    shop.run("Deployment", "web")
+    for generation, value in ((2, "two"), (3, "three")):
+        a_second()
+        shop.parameter("key", value)
+        assert states(shop.release()) == {"web": "restarted"}
+        assert shop.read(shop.place("Deployment", "web"))["metadata"]["generation"] == generation
+        assert shop.secret("db") == {"key": value}
+
+
 def test_a_run_that_died_after_the_refresh_is_made_good_by_the_next(shop: Shop) -> None:
     shop.sync()
     a_second()
