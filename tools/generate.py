@@ -1,4 +1,5 @@
-"""Writes what follows from the code: `action.yml`, the tables in README.md, the command line's page, the rules' page.
+"""Writes what follows from the code: `action.yml`, the tables in README.md, the command line's page, and those of
+the rules and the diagnoses.
 
 python tools/generate.py            writes the files
 python tools/generate.py --check    says which of them differ, and exits with 1
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from secret_action import contract
 from secret_action.cli import parser
+from secret_action.cluster.causes import CAUSES
 from secret_action.manifest.rules import all_rules
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,6 +113,37 @@ def rules_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def diagnosis_page() -> str:
+    """The page of the causes that a failed refresh is put down to."""
+    words = {
+        "name": "…", "namespace": "…", "store": "store …", "region": "…", "key_or_parameter": "the parameter …",
+        "missing": "the parameter …", "store_words": "…", "said": "…", "property": "…", "webhook": "…",
+    }  # fmt: skip
+    rows = ["| what is seen | likeliest cause | remedy |", "|---|---|---|"]
+    for cause in CAUSES:
+        told = (cause.seen, cause.cause.format(**words), cause.remedy.format(**words))
+        rows.append("| " + " | ".join(text[:1].upper() + text[1:].replace("|", "\\|") for text in told) + " |")
+    return (
+        "\n\n".join(
+            [
+                "# Why a Secret did not arrive",
+                "What a refresh that failed is put down to, from what the cluster shows: the ExternalSecret's "
+                "condition and events, the store's, ESO's pods and their last log lines about the object, and the "
+                "parameter as the run's own credentials see it. The first line that fits is taken; what ESO said "
+                "last counts before what it said earlier. Rights that the run lacks only make the answer less "
+                "exact: [pipeline-rbac.yaml](../examples/cluster/pipeline-rbac.yaml) says which are used for "
+                "what. `secret_action/cluster/causes.py` is the table that this page is generated from.",
+                "\n".join(rows),
+                "What the run knows by itself is said without this table: a manifest that the cluster has not "
+                "taken over (with what differs, and what Argo CD or Flux says about it), an annotation that "
+                "something removes, a Secret that holds other bytes than were written, a right of the run's own "
+                "account that is missing, and an ExternalSecret that never refreshes.",
+            ]
+        )
+        + "\n"
+    )
+
+
 def generated() -> dict[Path, str]:
     """All generated files with the text that they should have."""
     readme_path = ROOT / "README.md"
@@ -118,6 +151,7 @@ def generated() -> dict[Path, str]:
         ROOT / "action.yml": action_yml(),
         readme_path: readme(readme_path.read_text(encoding="utf-8")),
         ROOT / "docs" / "rules.md": rules_page(),
+        ROOT / "docs" / "diagnosis.md": diagnosis_page(),
         ROOT / "docs" / "command-line.md": "# Command line\n\n"
         "The same program as the action, for a laptop and for scripts; `python entrypoint.py` is the same as "
         f"`secret-sync`.\n\n```text\n{help_text()}```\n",

@@ -82,6 +82,13 @@ CAUSES = (
         r"AssumeRole|no OpenIDConnect provider|IAM role must be associated|InvalidIdentityToken",
     ),
     Cause(
+        "clock-skew",
+        "AWS calls a signature expired or not yet current",
+        "The clock of the node that ESO runs on is off, so AWS refuses its requests.",
+        "Correct the time of that node (chrony or NTP), or move ESO's pod to another one.",
+        r"Signature (?:expired|not yet current)|RequestTimeTooSkewed|RequestExpired|InvalidSignatureException",
+    ),
+    Cause(
         "no-credentials",
         "`unable to create session`, `failed to refresh cached credentials`, or a token that AWS does not accept",
         "ESO has no valid AWS credentials for the {store}.",

@@ -53,6 +53,13 @@ ROWS = {
         "reads another region or account",
     ),
     "access denied": (evidence(DENIED.format("ssm:GetParameter")), "may not read the parameter /p/a from SSM"),
+    "clock": (
+        evidence(
+            "error processing spec.data[0] (key: /p/a), err: operation error SSM: GetParameter, api error "
+            "InvalidSignatureException: Signature expired: 20261124T100000Z is now earlier than 20261124T105500Z"
+        ),
+        "clock of the node",
+    ),
     "kms denied": (evidence(DENIED.format("kms:Decrypt")), "lacks kms:Decrypt"),
     "kms key gone": (
         evidence("api error AccessDeniedException: The ciphertext refers to a customer master key that does not exist"),
