@@ -10,9 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from sandbox.kubernetes_workloads import Controllers
 from sandbox.page import render_page
 from sandbox.runner import RunResult
-from sandbox.world import ROOT, VALUES, World
+from sandbox.world import ROOT, SERVICE, VALUES, World
 
 PAGE = ROOT / "build" / "demo.html"
 _BOLD, _DIM, _PLAIN = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
@@ -24,12 +25,20 @@ def main() -> int:
     print(
         "Starting GitHub, AWS, the runner's OIDC endpoint and a cluster with External Secrets Operator on 127.0.0.1 …"
     )
-    with tempfile.TemporaryDirectory(prefix="secret-sync-demo-") as folder, World(Path(folder)) as world:
+    with (
+        tempfile.TemporaryDirectory(prefix="secret-sync-demo-") as folder,
+        World(Path(folder)) as world,
+        Controllers(world.cluster.store),
+    ):
         world.deploy()
+        first = _scene(world, "1 · A first release: everything is created, and proven", VALUES, 0)
+        _start_pods(world)
+        rotated = VALUES | {"OPENAI_API_KEY": _ROTATED}
+        title = "3 · One value changes: one update, proven, and the pods that read it are rolled"
         scenes = [
-            _scene(world, "1 · A first release: everything is created, and proven", VALUES, 0),
-            _scene(world, "2 · The same again: nothing is written", VALUES, 0),
-            _scene(world, "3 · One value changes: one update, proven", VALUES | {"OPENAI_API_KEY": _ROTATED}, 0),
+            first,
+            _scene(world, "2 · The same again: nothing is written", VALUES, 0, restart="changed"),
+            _scene(world, title, rotated, 0, restart="changed"),
             _broken_store(world),
         ]
     PAGE.parent.mkdir(exist_ok=True)
@@ -48,6 +57,18 @@ def main() -> int:
 
 
 _ROTATED = "sk-sandbox-rotated-77aa88bb99cc00dd11ee22ff33aa44bb"
+
+
+def _start_pods(world: World) -> None:
+    """What the platform makes of the tenant's claim: a Deployment that reads all of its Secrets."""
+    claim = {"apiVersion": "platform.zerotouch.io/v1alpha1", "kind": "WebService", "name": SERVICE, "uid": "claim-1"}
+    secrets = [{"secretRef": {"name": each["metadata"]["name"]}} for each in world.deploy()]
+    pod = {"containers": [{"name": "app", "image": "my-service:1.4.2", "envFrom": secrets}]}
+    template = {"metadata": {"labels": {"app": SERVICE}}, "spec": pod}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": SERVICE}}, "template": template}
+    about = {"name": SERVICE, "namespace": SERVICE, "ownerReferences": [claim]}
+    world.cluster.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": spec})
+    time.sleep(1.1)  # Kubernetes keeps whole seconds: pods of the second of a change would count as old
 
 
 def _broken_store(world: World) -> tuple[str, RunResult, int]:

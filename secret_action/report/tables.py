@@ -162,7 +162,7 @@ def workloads(found: Iterable[WorkloadResult]) -> Table:
         ("Workload", lambda one: ((one.kind, Name(f"{one.namespace}/{one.name}" if one.name else "")),)),
         ("State", _workload_state),
         ("Secrets", lambda one: tuple((Name(name),) for name in one.secrets)),
-        ("Old since", lambda one: _one(one.since[:16].replace("T", " "))),
+        ("Data changed", lambda one: _one(one.since[:16].replace("T", " "))),
         ("", lambda one: _one(one.detail)),
     ]
     return build(columns, found)
