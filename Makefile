@@ -48,6 +48,7 @@ bench: kustomize
 	$(PYTHON) -m bench.validate
 	$(PYTHON) -m bench.store_simulation
 	$(PYTHON) -m bench.store
+	$(PYTHON) -m bench.cluster || [ $$? -eq 3 ]
 
 generate: $(READY)
 	$(PYTHON) -m tools.generate
