@@ -325,6 +325,18 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
+class Deployer:
+    """What a GitOps tool says of what it deploys."""
+
+    title: str
+    """`Argo CD Application argocd/my-service`, `Flux Kustomization flux-system/my-service`."""
+    commit: str
+    """The one that the cluster holds by its account; empty where it does not tell, or is at work."""
+    words: str
+    """Its state, one sentence without a full stop, cleaned."""
+
+
+@dataclass(frozen=True)
 class RefreshResult:
     """The outcome for one ExternalSecret."""
 
@@ -338,6 +350,8 @@ class RefreshResult:
     detail: str = ""
     """One sentence: why the state or the content is what it is, where that needs words."""
     diagnosis: Diagnosis | None = None
+    deployer: Deployer | None = None
+    """The GitOps tool that deploys it, where one says so."""
 
     @property
     def ok(self) -> bool:

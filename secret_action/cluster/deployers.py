@@ -9,6 +9,7 @@ from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.gitops import APPLICATIONS, Mark, Tool, mark_of, superseded
 from secret_action.cluster.outside import Outside
 from secret_action.cluster.paths import Place
+from secret_action.model import Deployer
 from secret_action.ports import Log
 
 _LOOK_EVERY = 5.0  # seconds
@@ -30,7 +31,8 @@ class Deployers:
         """Those that had our request when the last look began."""
         self._held: set[Place] = set()
         """Those that have been seen to hold our commit."""
-        self._said: dict[Place, str] = {}
+        self._tools: dict[Place, Tool] = {}
+        """As they last were."""
 
     def tick(self, pending: Iterable[Awaited], now: float) -> None:
         """Time has passed: looks again while something waits to be deployed."""
@@ -70,10 +72,23 @@ class Deployers:
 
     def tell(self, tool: Tool) -> None:
         """Logs what it says, where that is news, with its commit beside ours."""
-        if self._said.get(tool.place) != tool.words:
-            self._said[tool.place] = tool.words
+        before = self._tools.get(tool.place)
+        self._tools[tool.place] = tool
+        if before is None or before.words != tool.words:
             ours = f"; this run judged commit {self._commit[:7]}" if self._commit else ""
             self._log.line(f"{tool.words}{ours}")
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any."""
+        return bool(self._tools)
+
+    def of(self, one: Awaited) -> Deployer | None:
+        """The tool that deploys it; None where none says so."""
+        for tool in self._tools.values():
+            if tool.owns(one.target.key, _mark(one)):
+                return Deployer(tool.title, tool.commit, tool.words)
+        return None
 
 
 def marks_of(awaited: Iterable[Awaited]) -> frozenset[Mark]:

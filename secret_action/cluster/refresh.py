@@ -100,13 +100,14 @@ def refresh(
         awaited = {target.key: Awaited(target, terms, outside, _controller(inspection, target)) for target in wanted}
         deployers = Deployers(outside, log, commit)
         await_all(awaited, outside, settings.timeout, log, clock, deployers)
-        if commit and (marks := frozenset(mark for mark in marks_of(awaited.values()) if mark.sure)):
-            for tool in look(api, awaited.keys(), marks, commit):
-                deployers.tell(tool)
+        # As the tools stand at the end; where nothing hints at one, nobody is asked.
+        marks = marks_of(awaited.values())
+        for tool in look(api, awaited.keys(), marks, commit) if marks or deployers.found else ():
+            deployers.tell(tool)
     finally:
         outside.close()
     diagnostician = Diagnostician(api, inspection.resource, ssm_exists)
-    return tuple(_diagnosed(one, diagnostician) for one in awaited.values())
+    return tuple(replace(_diagnosed(one, diagnostician), deployer=deployers.of(one)) for one in awaited.values())
 
 
 def _diagnosed(one: Awaited, diagnostician: Diagnostician) -> RefreshResult:

@@ -107,7 +107,7 @@ def _reference(reference: Reference) -> Json:
 
 
 def _external_secret(result: RefreshResult) -> Json:
-    diagnosis = result.diagnosis
+    diagnosis, deployer = result.diagnosis, result.deployer
     return {
         "namespace": result.namespace,
         "name": result.name,
@@ -124,6 +124,7 @@ def _external_secret(result: RefreshResult) -> Json:
         }
         if diagnosis
         else None,
+        "deployer": {"tool": deployer.title, "commit": deployer.commit, "state": deployer.words} if deployer else None,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,6 +50,7 @@ def subject(report: RunReport) -> str:
 
 _FEW_TENANTS = 3
 _FEW_WORKLOADS = 5
+_SHOWN = 7  # characters of a commit
 
 
 def _tenants(report: RunReport) -> str:
@@ -143,14 +145,22 @@ def warnings(report: RunReport) -> tuple[str, ...]:
 
 
 def notices(report: RunReport) -> tuple[str, ...]:
-    """The source names that nobody asked for, and the run's own notices."""
+    """The source names that nobody asked for, the run's own notices, and who deploys."""
+    told = (*report.notices, *_deployers(report))
     if not report.unused_sources:
-        return report.notices
+        return told
     names = [quoted(name) for name in report.unused_sources]
-    return (
-        f"{count(len(names), 'source name')} that no manifest asks for, not pushed: {some(names)}.",
-        *report.notices,
-    )
+    return (f"{count(len(names), 'source name')} that no manifest asks for, not pushed: {some(names)}.", *told)
+
+
+def _deployers(report: RunReport) -> Iterator[str]:
+    """A sentence on each GitOps tool that deploys any of this, with its commit beside ours."""
+    deploys = Counter(result.deployer for result in report.refreshes if result.deployer)
+    judged = report.tenants.sha if report.tenants else ""
+    for deployer, number in deploys.items():
+        same = {"": "", judged: ", the same"}.get(deployer.commit, ", another one")
+        ours = f" This run judged commit {judged[:_SHOWN]}{same}." if judged else ""
+        yield f"{deployer.words}; it deploys {count(number, 'ExternalSecret')}.{ours}"
 
 
 def kept(report: RunReport) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.real.cluster import RealCluster
-from secret_action.model import RefreshState
+from secret_action.model import Deployer, RefreshState
 from tests.conformance.lab import Cluster, Lab, Object
 from tests.conformance.product import MANAGED, Product
 
@@ -102,9 +102,23 @@ def test_argo_is_asked_and_deploys(tools: None, lab: Lab) -> None:
         (result,) = product.refresh(es, commit=OURS)
     assert result.state is RefreshState.PROVEN, (result, product.log.lines)
     assert "superseded" not in result.detail
+    title = f"Argo CD Application argocd/app-{lab.namespace}"
+    assert result.deployer == Deployer(title, OURS, f"{title} is Synced at commit {OURS[:7]}, Healthy")
     said = "\n".join(product.log.lines)
     assert f"Argo CD Application argocd/app-{lab.namespace} is Synced at commit {OLDER[:7]}, Healthy" in said
     assert f"this run judged commit {OURS[:7]}" in said
+
+
+def test_who_deploys_is_told_where_nothing_had_to_be_waited_for(tools: None, lab: Lab) -> None:
+    """Known by Argo CD's default label, which others set too, and by the Application's own account."""
+    product = Product(lab)
+    labels = MANAGED | {"app.kubernetes.io/instance": f"app-{lab.namespace}"}
+    es = product.deploy("x", parameter=lab.parameter(), metadata={"labels": labels})
+    application(lab, OLDER)
+    (result,) = product.refresh(es, commit=OURS)
+    assert result.state is RefreshState.PROVEN, (result, product.log.lines)
+    assert result.deployer is not None
+    assert (result.deployer.title, result.deployer.commit) == (f"Argo CD Application argocd/app-{lab.namespace}", OLDER)
 
 
 def test_what_argo_says_is_quoted(tools: None, lab: Lab) -> None:

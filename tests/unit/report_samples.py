@@ -8,6 +8,7 @@ from secret_action.model import (
     Action,
     Consumer,
     ContentState,
+    Deployer,
     Diagnosis,
     Edit,
     ExternalSecret,
@@ -153,9 +154,12 @@ def first_release() -> RunReport:
 
 
 def second_release() -> RunReport:
-    """Nothing to write, everything proven; one key kept, one name that nobody asked for."""
+    """Nothing to write, everything deployed by Argo and proven; one key kept, one name that nobody asked for."""
     made = plan(manifest(), *[Action.UNCHANGED] * 4, Action.KEEP)
-    return _report(plan=made, refreshes=proven(manifest()), unused_sources=("PROD_OLD_TOKEN",))
+    title = "Argo CD Application argocd/my-service"
+    deployer = Deployer(title, TENANTS.sha, f"{title} is Synced at commit {TENANTS.sha[:7]}, Healthy")
+    deployed = tuple(replace(one, deployer=deployer) for one in proven(manifest()))
+    return _report(plan=made, refreshes=deployed, unused_sources=("PROD_OLD_TOKEN",))
 
 
 def store_not_ready() -> RunReport:
@@ -358,7 +362,17 @@ def hostile(name: str = "a|b`c\n<b>@octocat</b> [x](https://evil.example) #1 :ke
         unused_sources=(name,),
         plan=Plan((entry,)),
         writes=(WriteResult(name, Action.UPDATE, WriteState.LEFT, 4, name, name),),
-        refreshes=(RefreshResult(name, name, name, RefreshState.FAILED, detail=name, diagnosis=diagnosis),),
+        refreshes=(
+            RefreshResult(
+                name,
+                name,
+                name,
+                RefreshState.FAILED,
+                detail=name,
+                diagnosis=diagnosis,
+                deployer=Deployer(name, name, name),
+            ),
+        ),
         warnings=(name,),
         notices=(name,),
         problems=(Problem(name, name, (name, name), where),),

@@ -84,6 +84,13 @@ def test_unused_names_and_kept_parameters_are_notes() -> None:
     assert "- 1 parameter given no value, and left as before: `tls_certificate`." in summary
 
 
+def test_who_deploys_is_told_with_its_commit_beside_ours() -> None:
+    summary = render_summary(samples.second_release())
+    sha = samples.TENANTS.sha[:7]
+    assert f"Argo CD Application argocd/my-service is Synced at commit `{sha}`, Healthy" in summary
+    assert f"This run judged commit `{sha}`, the same." in summary
+
+
 def test_the_commit_that_was_judged_is_always_printed() -> None:
     for sample in samples.ALL.values():
         report = sample()
