@@ -46,6 +46,7 @@ test-real: real-cluster kustomize
 bench: kustomize
 	$(PYTHON) -m bench.overhead
 	$(PYTHON) -m bench.validate
+	$(PYTHON) -m bench.hostile
 	$(PYTHON) -m bench.store_simulation
 	$(PYTHON) -m bench.store
 	$(PYTHON) -m bench.cluster || [ $$? -eq 3 ]

@@ -10,20 +10,16 @@ same `secrets.yaml` and nothing to render; it is taken off. Linux only, for the 
 
 from __future__ import annotations
 
-import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.runner import ENTRYPOINT
+from bench.watched import ENVIRONMENT, Measured, validate
 from sandbox.world import EXAMPLE, SERVICE
 from secret_action.manifest.kustomize import find_kustomize
 from secret_action.manifest.renders import AT_ONCE
@@ -31,16 +27,6 @@ from secret_action.manifest.renders import AT_ONCE
 SIZES = (1, 10, 100, 1000)
 OVERLAYS = ("production", "staging", "dev", "pr")
 GOAL_RATIO, GOAL_MEBIBYTES = 1.15, 200.0
-_ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """seconds: of wall time. own, children: MiB at most, of the process and of those that it started, together."""
-
-    seconds: float
-    own: float = 0.0
-    children: float = 0.0
 
 
 def main() -> int:
@@ -111,63 +97,17 @@ def _nothing_to_render(root: Path) -> Path:
 
 
 def _validate(root: Path) -> Measured:
-    began = time.perf_counter()
-    with subprocess.Popen(
-        [sys.executable, str(ENTRYPOINT), "validate"],
-        cwd=root,
-        env=_ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        watch = _Watch(process.pid)
-        output, _ = process.communicate()
-        seconds = time.perf_counter() - began
-        watch.end()
-    if process.returncode and (root / "tenants").is_dir():
-        sys.exit(f"validate failed:\n{output.decode()}")
-    return Measured(seconds, watch.own, watch.children)
-
-
-class _Watch:
-    """Looks at a process's memory, and at that of its children, until it is told to end."""
-
-    def __init__(self, pid: int) -> None:
-        self.own = self.children = 0.0
-        self._folder = Path("/proc") / str(pid)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Stops looking."""
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.01):
-            try:
-                pids = [pid for file in self._folder.glob("task/*/children") for pid in file.read_text().split()]
-                own = _resident(self._folder)
-            except OSError:
-                continue
-            self.own = max(self.own, own)
-            self.children = max(self.children, sum(_resident(Path("/proc") / pid) for pid in pids))
-
-
-def _resident(process: Path) -> float:
-    try:
-        return int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
-    except OSError:
-        return 0.0
+    measured, code, output = validate(root)
+    if code and (root / "tenants").is_dir():
+        sys.exit(f"validate failed:\n{output}")
+    return measured
 
 
 def _builds(overlays: Sequence[Path], at_once: int) -> Measured:
     command = find_kustomize()
-    if shutil.which("kustomize") is None:
-        sys.exit("kustomize is not on the PATH")
 
     def build(overlay: Path) -> None:
-        subprocess.run([*command, str(overlay)], env=_ENVIRONMENT, stdout=subprocess.PIPE, check=True)
+        subprocess.run([*command, str(overlay)], env=ENVIRONMENT, stdout=subprocess.PIPE, check=True)
 
     began = time.perf_counter()
     with ThreadPoolExecutor(at_once) as pool:

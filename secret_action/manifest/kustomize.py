@@ -42,6 +42,10 @@ class RenderError(Exception):
     """An overlay does not render. The text is kustomize's own message without temporary paths."""
 
 
+class Exhausted(RenderError):
+    """kustomize took all the time or memory that it is given."""
+
+
 def find_kustomize() -> tuple[str, ...]:
     """The command that renders: `kustomize build`, or `kubectl kustomize`, which is the same engine.
 
@@ -112,7 +116,7 @@ class Kustomize:
             )
             code, output, errors = self._run(wrapper)
             if code:  # warnings also go to stderr: only the exit code decides
-                raise RenderError(_why(code, errors.decode("utf-8", "replace"), wrapper, overlay, folder))
+                raise _error(code, errors.decode("utf-8", "replace"), wrapper, overlay, folder)
             try:
                 documents = load_documents(output.decode("utf-8"))
             except yaml.YAMLError as error:
@@ -210,23 +214,23 @@ def _relative_origin(resource: dict[str, Any], overlay: str) -> None:
         annotations[ORIGIN] = os.path.relpath(match[1], overlay)
 
 
-def _why(code: int, message: str, wrapper: str, overlay: str, folder: Path) -> str:
+def _error(code: int, message: str, wrapper: str, overlay: str, folder: Path) -> RenderError:
     """Why it did not end well: its own words, or the limit that it ran into."""
     if code == -signal.SIGKILL:
-        return (
+        return Exhausted(
             f"kustomize was ended when it had taken {_CPU_SECONDS} s of the processor, or the machine's last memory: "
             "something in it is far too large, or grows by being used many times"
         )
     # Go's own last words, followed by all its stacks; kustomize's begin with “Error: ” or with klog's mark.
     if message.startswith(("fatal error: ", "runtime: ", "SIG")):
-        return (
+        return Exhausted(
             f"kustomize was ended when it had taken {_DATA_BYTES // 1024 // 1024} MiB of memory: something in it is "
             "far too large, or grows by being used many times"
         )
     if message.startswith("panic: "):
         message = "kustomize itself failed: " + message.partition("\n")[0].removeprefix("panic: ")
     said = _clean(message[: 16 * _MESSAGE_LENGTH], wrapper, overlay, folder)
-    return said if len(said) <= _MESSAGE_LENGTH else f"{said[:_MESSAGE_LENGTH]}…"
+    return RenderError(said if len(said) <= _MESSAGE_LENGTH else f"{said[:_MESSAGE_LENGTH]}…")
 
 
 def _clean(message: str, wrapper: str, overlay: str, folder: Path) -> str:

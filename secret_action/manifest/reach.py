@@ -23,6 +23,7 @@ from secret_action.manifest.yaml_files import (
     leads_outside,
     parts_of,
     read_regular,
+    scalars,
     source_nodes,
     why_unreadable,
 )
@@ -51,14 +52,17 @@ _REMOTE_PATCH = re.compile(r"https?://", re.IGNORECASE)  # a patch may itself st
 _DOCUMENT = re.compile(r"^---", re.MULTILINE)
 
 
-def refuse_out_of_reach(root: Path, folder: Path) -> None:
+def refuse_out_of_reach(root: Path, folder: Path) -> int:
     """Raises RenderError where a kustomization reaches for what it must not, itself or through what it builds on.
 
     That is: the network, anything outside of the repository, anything that is neither file nor folder, and more than
     kustomize could render in some seconds. Also where a kustomization cannot be read here, since kustomize might be
-    able to. root: the repository.
+    able to. root: the repository. Returns how many values of YAML kustomize is about to read, each alias counted as
+    what it stands for.
     """
-    _Walk(root).folder(folder, "", plugins=False)
+    walk = _Walk(root)
+    walk.folder(folder, "", plugins=False)
+    return walk.values
 
 
 class _Walk:
@@ -68,7 +72,12 @@ class _Walk:
         self._root = Path(os.path.realpath(root))
         self._folders: set[tuple[str, bool]] = set()
         self._files: set[tuple[str, bool]] = set()
-        self._bytes = self._documents = self._parts = 0
+        self._bytes = self._documents = self._parts = self._aliased = 0
+
+    @property
+    def values(self) -> int:
+        """How many there are, as far as they were seen."""
+        return self._parts + self._aliased
 
     def folder(self, folder: Path, named: str, *, plugins: bool) -> None:
         """named: by whom and how; empty for the first one. plugins: what is built there are plug-ins' settings, which
@@ -91,6 +100,8 @@ class _Walk:
         documents = source_nodes(file)
         if not documents and (why := why_unreadable(file)):
             raise RenderError(f"{self._shown(file)} cannot be read: {why}")
+        for patch in (scalar.value for document in documents for scalar in scalars(document) if "\n" in scalar.value):
+            self._weigh(patch, f"{self._shown(file)} has a patch in it")
         self._names(Path(real) / file.name, documents, plugins)
 
     def _names(self, file: Path, documents: Sequence[yaml.Node], plugins: bool) -> None:
@@ -153,7 +164,9 @@ class _Walk:
         self._parts += parts_of(text)
         if self._parts > MAX_PARTS:
             raise RenderError(f"it is made of more YAML than is rendered here: more than {MAX_PARTS:,} values")
-        if "&" in text and "*" in text and expanded_parts(compose_documents(text)) > _ALIASED_PARTS:
+        if "&" in text and "*" in text:
+            self._aliased += expanded_parts(compose_documents(text))
+        if self._aliased > _ALIASED_PARTS:
             raise RenderError(f"{named}, whose aliases stand for more than {_ALIASED_PARTS:,} values")
 
     def _refuse_outside(self, path: Path, named: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from secret_action.manifest.kustomize import Kustomize, RenderError, find_kustomize
+from secret_action.manifest.kustomize import Exhausted, Kustomize, RenderError, find_kustomize
 from secret_action.manifest.reach import refuse_out_of_reach
 
 Rendered = list[dict[str, Any]] | RenderError
@@ -16,6 +18,10 @@ Rendered = list[dict[str, Any]] | RenderError
 
 AT_ONCE = max(2, os.cpu_count() or 1)
 """How many renders run at a time."""
+
+_LARGE = 20_000
+"""Values of YAML from which kustomize may take as much memory as it is given: of these, one runs at a time."""
+_AS_LARGE = 0.9
 
 
 class Renders:
@@ -28,6 +34,9 @@ class Renders:
         self._root = root
         # Not `with`: leaving that waits for what runs, and a cancel must not wait for a slow kustomize.
         self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._one_large = Lock()
+        self._too_large = math.inf
+        """Values of YAML that were too many for kustomize."""
 
     @cached_property
     def _kustomize(self) -> Kustomize:
@@ -46,7 +55,23 @@ class Renders:
 
     def _render(self, kustomize: Kustomize, folder: Path) -> Rendered:
         try:
-            refuse_out_of_reach(self._root, folder)
-            return kustomize.render(folder)
+            values = refuse_out_of_reach(self._root, folder)
+            if values <= _LARGE:
+                return kustomize.render(folder)
+            with self._one_large:
+                return self._render_large(kustomize, folder, values)
         except RenderError as error:
             return error
+
+    def _render_large(self, kustomize: Kustomize, folder: Path, values: int) -> list[dict[str, Any]]:
+        """What was too much once is too much again, as for each overlay on one base: it is not tried each time."""
+        if values >= _AS_LARGE * self._too_large:
+            raise RenderError(
+                "kustomize was not started: this is about as large as something else here, for which it took all the "
+                "time or memory that it is given"
+            )
+        try:
+            return kustomize.render(folder)
+        except Exhausted:
+            self._too_large = values
+            raise

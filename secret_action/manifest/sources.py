@@ -238,20 +238,3 @@ def files_below(root: Path, names: Sequence[str]) -> Iterator[Path]:
         folders[:] = [] if depth >= 3 else sorted(folder for folder in folders if not folder.startswith("."))
         if any(name in files for name in names):
             yield Path(current)
-
-
-_MOST_FILES = 20_000
-
-
-def tenant_files(folder: Path) -> Iterator[Path]:
-    """The files of a tenant, sorted, but for those of Helm charts and in hidden folders. No links followed."""
-    count = 0
-    for current, folders, files in os.walk(folder):
-        folders[:] = [] if "Chart.yaml" in files else sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files) if "Chart.yaml" not in files else ():
-            path = Path(current, name)
-            count += 1
-            if count > _MOST_FILES:
-                return
-            if not path.is_symlink() and path.is_file():
-                yield path

@@ -27,7 +27,8 @@ except ImportError:  # PyYAML without its C part: slower, the same result
 MAX_PARTS = 150_000
 """The most that is parsed of one text: some 50 MiB of nodes."""
 
-_MAX_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
+"""Of a file that is read."""
 _MAX_DEPTH = 100
 # What no deep text is without: each block in a block begins in a later column, of which its line has only these
 # before it, or it is a list in a mapping (so two to a column); each flow in a flow has its bracket.
@@ -119,7 +120,7 @@ def why_unreadable(path: Path) -> str:
     try:
         _compose(_read(path))
     except yaml.YAMLError as error:
-        return f"it is not YAML: {in_one_line(error)}"
+        return f"as YAML it is not read here: {in_one_line(error)}"
     except (OSError, ValueError):
         return "it is not UTF-8 text of at most 1 MiB"
     return ""
@@ -162,8 +163,8 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def _read(path: Path) -> str:
-    content = read_regular(path, _MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
+    content = read_regular(path, MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
         raise ValueError("larger than 1 MiB")
     return content.decode("utf-8")
 

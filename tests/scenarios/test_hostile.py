@@ -91,7 +91,7 @@ def test_what_would_keep_kustomize_busy_or_fill_its_memory(root):
     told = lines(shown)
     assert "aliases stand for more than 100,000 values" in told["resource"]
     assert "excessive aliasing" in told["kustomization"]
-    assert "kustomize was ended when it had taken" in told["inline"] or sys.platform != "linux"
+    assert "aliases stand for more than 100,000 values" in told["inline"]
     assert "nested deeper than 100 levels" in told["deep"]
     assert "more than 2,000 YAML documents" in told["documents"]
     assert "cycle detected" in told["itself"]

@@ -3,13 +3,15 @@
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from secret_action.manifest import kustomize
-from secret_action.manifest.kustomize import Kustomize, RenderError, find_kustomize, kustomization_file
+from secret_action.manifest.kustomize import Exhausted, Kustomize, RenderError, find_kustomize, kustomization_file
 from secret_action.manifest.reach import refuse_out_of_reach
+from secret_action.manifest.renders import Renders
 from secret_action.manifest.yaml_files import (
     MAX_PARTS,
     compose_documents,
@@ -141,6 +143,15 @@ def test_aliases_that_stand_for_billions(tmp_path):
     assert said.endswith("names l.yaml, whose aliases stand for more than 100,000 values")
     write(tmp_path, {"overlay/l.yaml": "a: &a {b: c}\nd: [*a, *a]\n"})
     refuse_out_of_reach(tmp_path, tmp_path / "overlay")
+    inline = "patches:\n- patch: |\n" + "".join(f"    {line}\n" for line in LAUGHS.splitlines())
+    assert "has a patch in it, whose aliases stand for" in refused(tmp_path, inline)
+    thousands = "".join(LAUGHS.splitlines(keepends=True)[:5])
+    names = {f"f{number}.yaml": thousands for number in range(9)}
+    write(tmp_path, {f"overlay/{name}": text for name, text in names.items()})
+    assert "whose aliases stand for more than" in refused(tmp_path, f"resources: [{', '.join(names)}]")
+    refuse_out_of_reach(
+        tmp_path, write(tmp_path / "few", {"kustomization.yaml": "resources: [f.yaml]", "f.yaml": thousands})
+    )
 
 
 def test_settings_of_plug_ins_that_cannot_be_read_are_refused(tmp_path):
@@ -188,6 +199,38 @@ def test_neither_its_output_nor_its_message_is_of_any_length(run, monkeypatch):
     assert len(run("sys.stderr.write('Error: ' + 'x' * 100000); sys.exit(1)")) < 1100
     monkeypatch.setattr(kustomize, "_TIMEOUT_SECONDS", 0.5)
     assert run("import time; time.sleep(30)") == "kustomize did not finish within 0 s"
+
+
+def test_what_is_large_is_rendered_alone_and_what_was_too_much_not_again(tmp_path, monkeypatch):
+    """Else each overlay on one base would take all the time and memory that one of them may take."""
+    running, most, tried = [], [0], []
+
+    def render(_, folder):
+        running.append(folder)
+        tried.append(folder.name)
+        time.sleep(0.05)
+        most[0] = max(most[0], len(running))
+        running.remove(folder)
+        if folder.name.startswith("huge"):
+            raise Exhausted("too much")
+        return []
+
+    monkeypatch.setattr(Kustomize, "render", render)
+    sizes = {"large0": 21_000, "large1": 21_000, "huge0": 30_000, "huge1": 29_000, "large2": 21_000}
+    trees = {
+        name: write(tmp_path / name, {"kustomization.yaml": "resources: [a.yaml]", "a.yaml": "- 1\n" * (size // 2)})
+        for name, size in sizes.items()
+    }
+    renders = Renders(tmp_path)
+    results = {
+        name: started.result() for name, started in [(name, renders.start(tree)) for name, tree in trees.items()]
+    }
+    renders.close()
+    assert most[0] == 1
+    assert tried.count("huge0") + tried.count("huge1") == 1
+    assert {str(error) for name, error in results.items() if name.startswith("huge")} >= {"too much"}
+    assert any("not started" in str(error) for error in results.values())
+    assert [results[f"large{number}"] for number in range(3)] == [[], [], []]
 
 
 def test_it_renders_as_before_within_its_limits(tmp_path):

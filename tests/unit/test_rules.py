@@ -213,6 +213,11 @@ BROKEN = {
         ),
         ByHand(reading(URL) | {"spare/s.yaml": other("v1", "Secret", "s", stringData={"PASSWORD": "hunter2"})}),
     ],
+    "file-not-judged": [
+        ByHand(reading(URL) | {"overlays/prod/notes.yaml": "remember: to tell them: all\n"}),
+        ByHand(reading(URL) | {"overlays/prod/values.json": '{"a": "' + "x" * 1024 * 1024 + '"}'}),
+        ByHand(reading(URL) | {"spare/es.yaml": external_secret("llm") + "---\n" + "x: " + "[" * 101 + "]" * 101}),
+    ],
     "unused-ignore": [
         ByHand(reading(URL) | {"secrets.yaml": "version: 1\nignore: [{rule: key-lost, covers: db, reason: why not}]\n"})
     ],

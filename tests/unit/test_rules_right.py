@@ -26,6 +26,11 @@ from tests.unit.manifest_samples import (
 )
 
 RIGHT = {
+    "file-not-judged": [
+        # A chart's templates are no YAML before Helm has been there; what is no manifest may be anything.
+        reading(URL) | {"chart/Chart.yaml": "name: x", "chart/templates/a.yaml": "{{- if .Values.x }}"},
+        reading(URL) | {"docs/notes.md": "# a: b: c", "overlays/prod/empty.yaml": "", "overlays/prod/none.yaml": "# -"},
+    ],
     "placeholder-left": [
         # The base may have the placeholder: the overlay has not.
         base_and_patch(WAITING, patched("prod")),

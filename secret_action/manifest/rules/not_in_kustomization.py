@@ -15,7 +15,7 @@ from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_
 from secret_action.manifest.overlay import Overlay, Tenant
 from secret_action.manifest.patches import as_target, list_in, resolved_lists, write_patch
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
-from secret_action.manifest.sources import tenant_files
+from secret_action.manifest.written import is_yaml, tenant_files
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import get, line_of, load_documents, scalars, source_nodes, text
 from secret_action.model import Location, Severity
@@ -29,7 +29,7 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
         if file.name in KUSTOMIZATION_NAMES:
             reached.update(_named_in(file))
     for file in files:
-        if file.suffix in (".yaml", ".yml") and file.resolve() not in reached:
+        if is_yaml(file) and Path(os.path.realpath(file)) not in reached:
             names = [get(node, "metadata", "name") for node in source_nodes(file) if _is_external_secret(node)]
             found = [name for name in names if name is not None]
             if found:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,12 +16,10 @@ from secret_action.manifest.overlay import Overlay, Tenant
 from secret_action.manifest.paths import unresolved
 from secret_action.manifest.rules.rule import Flaw, Rule
 from secret_action.manifest.secrets_in_use import made, name_of
-from secret_action.manifest.sources import tenant_files
+from secret_action.manifest.written import is_yaml, judged_files, read_text
 from secret_action.manifest.yaml_files import get, items, line_of, pairs_below, source_nodes, text
 from secret_action.model import Location, Severity
 
-_MAX_BYTES = 1024 * 1024
-_FILES = re.compile(r"\.(?:ya?ml|json|properties)$|\.env(?:\.(?!(?:tpl|tmpl|template|example|sample|dist)$)[\w-]+)?$")
 _ENCRYPTED = ("ENC[", "vault:", "ref+")
 _REMEDY = (
     "Replace the value where it is issued, since Git keeps it for good; hand the new one to the pipeline, and let an "
@@ -72,11 +69,12 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
         if resource.get("kind") == "Secret"
     }
     names = {name for overlay in tenant.overlays for name in made(overlay.resources)}
-    for file in tenant_files(tenant.root / tenant.folder):
-        if not _FILES.search(file.name) or (content := _read(file)) is None:
+    for file in judged_files(tenant.root / tenant.folder):
+        content = read_text(file)
+        if content is None or "sops_version=" in content:  # which is encrypted as a whole
             continue
         shown = file.relative_to(tenant.root).as_posix()
-        documents = source_nodes(file) if file.suffix in (".yaml", ".yml") else ()
+        documents = source_nodes(file) if is_yaml(file) else ()
         hidden: set[int] = set()
         for node in documents:
             hidden.update(_hidden(node))
@@ -95,17 +93,6 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
         for number in sorted(set(told) - hidden):
             message = f"{shown} has {told[number]} in line {number}."
             yield Flaw(message, _REMEDY, Location(shown, number), (shown,), Severity.WARNING)
-
-
-def _read(file: Path) -> str | None:
-    """The text of a file; None where it is too long, no text, or encrypted as a whole."""
-    try:
-        if file.stat().st_size > _MAX_BYTES:
-            return None
-        content = file.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError):
-        return None
-    return None if "sops_version=" in content else content
 
 
 def _hidden(document: yaml.Node) -> Iterator[int]:
