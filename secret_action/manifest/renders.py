@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -33,10 +34,10 @@ class Renders:
     def _kustomize(self) -> Kustomize:
         return Kustomize(find_kustomize())
 
-    def start(self, folder: Path) -> Future[Rendered]:
-        """Begins to render a folder (absolute)."""
+    def start(self, folder: Path, added: Mapping[str, Any] | None = None) -> Future[Rendered]:
+        """Begins to render a folder (absolute). added: as for `Kustomize.render`."""
         kustomize = self._kustomize
-        return self._pool.submit(self._render, kustomize, folder)
+        return self._pool.submit(self._render, kustomize, folder, added)
 
     def close(self) -> None:
         """Ends what still runs."""
@@ -44,9 +45,9 @@ class Renders:
             self._kustomize.kill()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _render(self, kustomize: Kustomize, folder: Path) -> Rendered:
+    def _render(self, kustomize: Kustomize, folder: Path, added: Mapping[str, Any] | None) -> Rendered:
         try:
             refuse_out_of_reach(self._root, folder)
-            return kustomize.render(folder)
+            return kustomize.render(folder, added)
         except RenderError as error:
             return error
