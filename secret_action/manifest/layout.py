@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from secret_action.errors import ManifestError
@@ -53,6 +53,15 @@ def outside(root: Path, link: Path) -> Problem:
     )
 
 
+def nothing_to_judge(shown: str) -> Problem:
+    """What is said of a tenant's folder that has neither overlays nor definitions instead of them."""
+    return Problem(
+        f"{shown} has no overlay, and no {FILE_NAME} that lists its `environments`.",
+        "Add one of the two, or move the folder away from the tenants.",
+        where=Location(shown),
+    )
+
+
 def list_services(root: Path, tenant_path: str) -> list[str]:
     """All services that have a folder under the tenant path (`tenants/*`), hidden ones apart."""
     before, found, after = tenant_path.partition("{service}")
@@ -92,20 +101,26 @@ def list_overlays(tenant: Path) -> dict[str, list[Path]]:
     return found
 
 
-def named_overlay(folder: Path, tenant_path: str) -> tuple[dict[str, list[Path]], Path]:
-    """As `list_overlays`, where `tenant-path` names an overlay itself: `tenants/{service}/overlays/prod/eu`.
+def with_environment(overlays: Mapping[str, Sequence[Path]]) -> list[Path]:
+    """All overlays, but for those whose environment cannot be told."""
+    return [folder for environment, folders in overlays.items() if environment for folder in folders]
 
-    folder: the one that it stands for. Returns also the folder that the tenant's `secrets.yaml` is in: the service's
-    own one where the overlay has none.
+
+def tenant_above(folder: Path, tenant_path: str) -> Path | None:
+    """The tenant's folder, where `tenant-path` names an overlay of it: `tenants/{service}/overlays/prod/eu`.
+
+    folder: the one that `tenant-path` stands for. None where that is the tenant.
     """
     before, found, after = tenant_path.partition("{service}")
     parts = PurePosixPath(after.partition("/")[2] if found else before).parts
     if not found:
         parts = parts[parts.index(_OVERLAYS) :] if _OVERLAYS in parts else ()
-    homes = (folder, (folder, *folder.parents)[len(parts)])
-    home = next((each for each in homes if os.path.lexists(each / FILE_NAME)), folder)
-    environment = _environment(parts, _listed_environments(home)) if kustomization_file(folder) else ""
-    return ({environment: [folder]}, home) if environment else ({}, folder)
+    if not parts or (folder / _OVERLAYS).is_dir():
+        return None
+    tenant = folder.parents[len(parts) - 1]
+    if not _environment(parts, _listed_environments(tenant)):
+        return None
+    return tenant if any(folder in each for each in list_overlays(tenant).values()) else None
 
 
 def _is_overlay(folder: Path) -> bool:

@@ -16,9 +16,11 @@ from secret_action.manifest.kustomize import RenderError
 from secret_action.manifest.layout import (
     choose_overlay,
     list_overlays,
-    named_overlay,
+    nothing_to_judge,
+    tenant_above,
     tenant_folder,
     two_spellings,
+    with_environment,
 )
 from secret_action.manifest.mentions import finders, mentioned
 from secret_action.manifest.overlay import Overlay, Tenant
@@ -108,16 +110,19 @@ class Reading:
     def __init__(self, root: Path, scope: Scope, renders: Renders) -> None:
         self._root = root
         self._scope = scope
-        self._folder = tenant_folder(root, scope.tenant_path, scope.service)
-        self._overlays, home = list_overlays(self._folder), self._folder
-        if not self._overlays:
-            self._overlays, home = named_overlay(self._folder, scope.tenant_path)
+        named = tenant_folder(root, scope.tenant_path, scope.service)
+        above = tenant_above(named, scope.tenant_path)
+        self._folder = above or named
+        self._overlays = list_overlays(self._folder)
+        self._choice = self._overlays
+        if above:
+            self._choice = {name: [named] for name, folders in self._overlays.items() if named in folders}
         self._building = Building(root, self._folder, self._overlays, scope.store, renders)
         if self._overlays:
             self._asked = self._choose()
             self._start(self._asked)
         # While kustomize is at work.
-        self._definitions = read_definitions(home, root)
+        self._definitions = read_definitions(self._folder, root)
         all_rules()
         if not self._overlays and not self._definitions.environments:
             self._asked = self._choose()  # which says so
@@ -127,7 +132,8 @@ class Reading:
         if self._definitions.environments and not self._overlays:
             manifests = tuple(_without_overlays(self._root, self._folder, self._scope, self._definitions))
             return Judged(manifests, ())
-        return self._judge(self._asked, whole=not self._scope.environment, binding=self._asked)
+        whole = not self._scope.environment and self._choice is self._overlays
+        return self._judge(self._asked, whole=whole, binding=self._asked)
 
     def everything(self) -> Judged:
         """All overlays, and the rules that compare them.
@@ -136,28 +142,18 @@ class Reading:
         """
         if not self._overlays:
             return Judged((), ())
-        return self._judge(self._all(), whole=True, binding=self._asked)
-
-    def _all(self) -> list[Path]:
-        return [folder for environment, folders in self._overlays.items() if environment for folder in folders]
+        return self._judge(with_environment(self._overlays), whole=True, binding=self._asked)
 
     def _choose(self) -> list[Path]:
         environment = self._scope.environment
         if not self._overlays and not environment:
-            shown = self._shown(self._folder)
-            raise ManifestError(
-                Problem(
-                    f"{shown} has no overlay, and no {FILE_NAME} that lists its `environments`.",
-                    "Add one of the two, or move the folder away from the tenants.",
-                    where=Location(shown),
-                )
-            )
+            raise ManifestError(nothing_to_judge(self._shown(self._folder)))
         if not environment:
-            return self._all()
-        found = self._overlays.get(canonical_environment(environment), [])
-        if self._overlays and not self._scope.in_release and not two_spellings(found):
+            return with_environment(self._choice)
+        found = self._choice.get(canonical_environment(environment), [])
+        if self._choice and not self._scope.in_release and not two_spellings(found):
             return found  # in a pull request it is a finding that there is none, which can be silenced
-        return [choose_overlay(self._folder, self._root, environment, self._overlays)]
+        return [choose_overlay(self._folder, self._root, environment, self._choice)]
 
     def _start(self, overlays: Sequence[Path]) -> None:
         for overlay in overlays:
@@ -182,7 +178,7 @@ class Reading:
         told, silenced = silence(found, tenant, definitions.ignores, whole=whole)
         bound = {"", *(self._shown(folder) for folder in binding)}
         findings = merged([_milder(each.finding, bound) for each in without_symptoms(told)])
-        manifests = tuple(_manifest(overlay, scope, definitions) for overlay in overlays)
+        manifests = tuple(_manifest(overlay, scope, definitions, self._beside(overlay)) for overlay in overlays)
         return Judged(manifests, tuple(sorted(findings, key=_order)), _once(silenced))
 
     def _overlay(self, folder: Path) -> Overlay:
@@ -209,6 +205,10 @@ class Reading:
             resources=resources,
         )
 
+    def _beside(self, overlay: Overlay) -> tuple[str, ...]:
+        same = [*self._overlays.get(overlay.environment, ()), *self._overlays.get("", ())]
+        return tuple(shown for folder in same if (shown := self._shown(folder)) != overlay.folder)
+
     def _shown(self, folder: Path) -> str:
         return folder.relative_to(self._root).as_posix()
 
@@ -228,7 +228,7 @@ def _order(finding: Finding) -> tuple[int, str, int, str]:
     return severity, finding.where.file, finding.where.line or 0, finding.rule
 
 
-def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions) -> Manifest:
+def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions, beside: tuple[str, ...]) -> Manifest:
     folder = scope.parameter_path.folder(overlay.environment, scope.service)
     return Manifest(
         service=scope.service,
@@ -240,6 +240,7 @@ def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions) -> Manif
         rendered=not overlay.error,
         mentioned=mentioned(overlay.resources, folder) if scope.in_release else frozenset(),
         finders=finders(overlay.resources) if scope.in_release else (),
+        beside=beside,
     )
 
 

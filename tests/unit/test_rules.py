@@ -24,9 +24,14 @@ from tests.unit.manifest_samples import (
     patch,
     patched,
     reading,
+    with_component,
+    with_layer,
 )
 
 V1, BETA = "external-secrets.io/v1\n", "external-secrets.io/v1beta1\n"
+
+
+SPELLINGS = ("prod", "production")
 
 
 class ByHand(dict):
@@ -53,6 +58,10 @@ BROKEN = {
         overlays(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "prod", prod=patched("prod")),
         overlays(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "prod"),
         overlays(external_secret(), "dev", "prod", dev=patched("dev")),
+        with_component(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "dev", "prod"),
+        with_component(external_secret(), "prod", prod=patched("prod")),
+        with_layer(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "", patched("prod")),
+        with_layer(WAITING, patched("dev"), patched("prod")),
     ],
     "wrong-environment": [
         reading("/zerotouch/dev/shop/url"),
@@ -105,11 +114,21 @@ BROKEN = {
                 "- {op: remove, path: /spec/data/1}\n"
             }
         ),
+        with_component(TWO_WAITING, "prod", prod=patched("prod")),
+        with_layer(TWO_WAITING, patched("_ENV_"), patched("prod")),  # lost twice, told once
+        with_layer(TWO_WAITING, "", patched("prod")),
+        with_layer(TWO_WAITING, patched("_ENV_"), patch(entry("URL", URL), name="eu-db"), namePrefix="eu-"),
     ],
     "overlay-missing": [
         overlays(WAITING, "dev", "prod", dev=patched("dev")),
         overlays(TWO_WAITING, "prod"),
         ByHand(reading(URL) | {"secrets.yaml": "version: 1\nenvironments: [prod, staging]\n"}),
+        ByHand(reading(URL) | {"overlays/blue/eu/kustomization.yaml": kustomization("../../prod")}),
+        ByHand({file.replace("prod/", f"{name}/"): text for name in SPELLINGS for file, text in reading(URL).items()}),
+        with_component(WAITING, "prod"),
+        with_component(WAITING, "prod", namePrefix="eu-", namespace="shop"),
+        with_layer(WAITING, ""),
+        with_layer(WAITING, "", namePrefix="eu-", namespace="shop"),
         base_and_patch(
             WAITING + "---\n" + external_secret("llm", data=[entry("KEY", "/zerotouch/_ENV_/shop/key")]),
             patched("prod"),
@@ -231,7 +250,7 @@ def test_the_smallest_tree_that_breaks_it(tmp_path, rule, tree):
     assert finding.message
     assert finding.remedy
     assert finding.about
-    assert finding.overlay in ("", "tenants/shop/overlays/prod")
+    assert finding.overlay in ("", "tenants/shop/overlays/prod", "tenants/shop/overlays/production")
     assert finding.where.file.startswith("tenants/shop")
     assert str(tmp_path) not in finding.message + finding.remedy
     assert bool(finding.edits) is not isinstance(tree, ByHand)
