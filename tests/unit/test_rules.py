@@ -4,6 +4,7 @@ import pytest
 
 from secret_action.manifest.draft import apply_edits
 from secret_action.manifest.rules import all_rules
+from secret_action.model import Severity
 from tests.unit.manifest_samples import (
     TWO_WAITING,
     UNSTORED,
@@ -236,6 +237,14 @@ BROKEN = {
         ByHand(reading(URL) | {"secrets.yaml": "version: 1\nignore: [{rule: key-lost, covers: db, reason: why not}]\n"})
     ],
 }
+
+
+def test_a_secret_that_is_made_beside_is_a_warning(tmp_path):
+    """Two overlays of one environment may be deployed together, or to two clusters."""
+    files = {file.replace("prod/", "prod/data/"): text for file, text in one_overlay(external_secret()).items()}
+    files |= {file.replace("prod/", "prod/app/"): text for file, text in one_overlay(claim("db")).items()}
+    (finding,) = judged(tmp_path, files, "").findings
+    assert (finding.rule, finding.severity) == ("unknown-secret", Severity.WARNING)
 
 
 SEVERITIES = {rule.id: rule.severity for rule in all_rules()}

@@ -75,7 +75,7 @@ def _fix(overlays: Sequence[Overlay], reference: Reference, wanted: str) -> Fix:
 RULE = Rule(
     "base-names-environment",
     Severity.ERROR,
-    "a base (or a component) that several environments share and that hard-codes one instead of `_ENV_`",
+    "a base or component that hard-codes an environment instead of `_ENV_`, and is not for that one alone",
     "The placeholder is what stops an overlay that forgets its patch. A base that says `dev` lets production read "
     "development's parameter, and a base that says `prod` lets everyone read production's.",
     """# base/external-secrets/db-es.yaml
