@@ -89,7 +89,11 @@ INPUTS = (
         "A checkout that is already there. With it no token is minted and GitHub is not called.",
         shown_default="the workspace, when the workflow runs in the tenants repository and has it checked out",
     ),
-    Input("tenant-path", "Folder of the service in it.", default="tenants/{service}"),
+    Input(
+        "tenant-path",
+        "Folder of the service in it; of one overlay, where the environment has several.",
+        default="tenants/{service}",
+    ),
     Input(
         "secrets",
         "JSON object of values, as from `toJSON(secrets)`. Values in the step's `env:` need no input.",

@@ -184,6 +184,8 @@ class Manifest:
     """In a release: all paths of the service's own that the render names, also where `parameters` has them not."""
     finders: tuple[str, ...] = ()
     """In a release: ExternalSecrets that read what matches a pattern, such as `ExternalSecret app`."""
+    beside: tuple[str, ...] = ()
+    """Folders of the tenant's other overlays that are, or may be, of the same environment."""
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,8 @@ class Run:
             if limit := self._settings.prune:
                 wanted = manifest.mentioned.union(parameter.path for parameter in manifest.parameters)
                 leftovers = store.find_leftovers(aws, self._folder, wanted)
-                problems += store.check_leftovers(leftovers, limit, "raise the input `prune`.", manifest.finders)
+                others = (manifest.finders, manifest.beside)
+                problems += store.check_leftovers(leftovers, limit, "raise the input `prune`.", *others)
                 self._note(plan=replace(plan, entries=(*plan.entries, *leftovers)))
             for entry in (*plan.entries, *leftovers):
                 self._log.line(f"{entry.action} {entry.parameter.path}" + (f" ({entry.note})" if entry.note else ""))

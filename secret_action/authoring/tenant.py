@@ -16,7 +16,7 @@ from secret_action.errors import InputError
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_file
-from secret_action.manifest.layout import bases_of
+from secret_action.manifest.layers import bases_of
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.read import Judged, read_tenant
 from secret_action.manifest.sources import Sources

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from secret_action.model import Problem
 
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 ORIGIN = "config.kubernetes.io/origin"
+_ANY_FILE = ("--load-restrictor", "LoadRestrictionsNone")
+"""Else a kustomization names only files below it. What is in reach at all is checked before."""
 _TIMEOUT_SECONDS = 60.0
 _CPU_SECONDS = 3
 """Of the processor. A tenant's overlay takes a seventh of a second, one with 1,000 resources half a second."""
@@ -100,21 +103,23 @@ class Kustomize:
         for process in list(self._running):
             _end(process)
 
-    def render(self, folder: Path) -> list[dict[str, Any]]:
+    def render(self, folder: Path, added: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Renders one folder.
 
-        folder: absolute, with a kustomization file. Returns the resources in kustomize's order; each carries the
-        annotation `config.kubernetes.io/origin`: the file that it comes from (for what a generator makes, the
-        kustomization that configures it), relative to `folder`. Raises RenderError.
+        folder: absolute, with a kustomization file. added: fields of it, where only these are to be rendered; they
+        may name files and folders. Returns the resources in kustomize's order; each carries the annotation
+        `config.kubernetes.io/origin`: the file that it comes from (for what a generator makes, the kustomization that
+        configures it), relative to `folder`. Raises RenderError.
         """
         with tempfile.TemporaryDirectory(prefix="secret-sync-") as wrapper:
             # A kustomization around the overlay asks for the origins; the overlay itself stays as it is. Only a
             # relative path may name a folder outside of it.
             overlay = os.path.relpath(folder, os.path.realpath(wrapper))
+            fields = {"resources": [overlay]} if added is None else _moved(added, overlay)
             Path(wrapper, "kustomization.yaml").write_text(
-                yaml.safe_dump({"resources": [overlay], "buildMetadata": ["originAnnotations"]})
+                yaml.safe_dump({**fields, "buildMetadata": ["originAnnotations"]})
             )
-            code, output, errors = self._run(wrapper)
+            code, output, errors = self._run(wrapper, [] if added is None else _ANY_FILE)
             if code:  # warnings also go to stderr: only the exit code decides
                 raise _error(code, errors.decode("utf-8", "replace"), wrapper, overlay, folder)
             try:
@@ -128,12 +133,12 @@ class Kustomize:
                 _relative_origin(resource, overlay)
             return resources
 
-    def _run(self, wrapper: str) -> tuple[int, bytes, bytes]:
+    def _run(self, wrapper: str, options: Sequence[str]) -> tuple[int, bytes, bytes]:
         """Exit code, standard output, standard error."""
         if self._killed.is_set():
             raise RenderError("kustomize was ended")
         with subprocess.Popen(  # noqa: S603
-            [*self._command, wrapper],
+            [*self._command, *options, wrapper],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -153,6 +158,14 @@ class Kustomize:
         if self._killed.is_set():
             raise RenderError("kustomize was ended")
         return process.returncode, output, errors
+
+
+def _moved(fields: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """The fields of a folder's kustomization as another folder's has them; lists are names of files and folders."""
+    return {
+        field: [os.path.normpath(os.path.join(folder, name)) for name in value] if isinstance(value, list) else value
+        for field, value in fields.items()
+    }
 
 
 def _limit(pid: int) -> None:

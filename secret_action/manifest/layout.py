@@ -1,21 +1,25 @@
-"""Where things lie in a tenants repository: tenants, their overlays, and the bases those build on."""
+"""Where things lie in a tenants repository: tenants, and their overlays by environment."""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from secret_action.errors import ManifestError
 from secret_action.manifest.definitions import FILE_NAME
 from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_file
+from secret_action.manifest.layers import bases_of, components_of, is_component
+from secret_action.manifest.paths import names_environment
 from secret_action.manifest.sources import files_below
 from secret_action.manifest.yaml_files import get, items, leads_outside, source_nodes, text
 from secret_action.model import Location, Problem
-from secret_action.naming import canonical_environment
+from secret_action.naming import canonical_environment, environment_spellings
 
 _OVERLAYS = "overlays"
+KEEP_ONE = "Keep one: `production` is another spelling of `prod`."
 _NOT_OVERLAYS = frozenset({"base", "components"})
 
 
@@ -49,6 +53,15 @@ def outside(root: Path, link: Path) -> Problem:
     )
 
 
+def nothing_to_judge(shown: str) -> Problem:
+    """What is said of a tenant's folder that has neither overlays nor definitions instead of them."""
+    return Problem(
+        f"{shown} has no overlay, and no {FILE_NAME} that lists its `environments`.",
+        "Add one of the two, or move the folder away from the tenants.",
+        where=Location(shown),
+    )
+
+
 def list_services(root: Path, tenant_path: str) -> list[str]:
     """All services that have a folder under the tenant path (`tenants/*`), hidden ones apart."""
     before, found, after = tenant_path.partition("{service}")
@@ -65,65 +78,153 @@ def list_services(root: Path, tenant_path: str) -> list[str]:
 def list_overlays(tenant: Path) -> dict[str, list[Path]]:
     """The tenant's overlay folders by environment, each in its canonical spelling.
 
-    They lie in `overlays/`; where there is no such folder, each folder with a kustomization counts that is neither
-    the tenant itself, nor a base or component, nor built on by another one.
+    They lie in `overlays/`, or in folders in that; where there is no such folder, anywhere in the tenant. Each folder
+    with a kustomization counts that is neither the tenant itself, nor a base or component, nor built on by another
+    one, unless that is another environment's. Those directly in `overlays/` always count. Those whose environment
+    cannot be told stand under the empty text.
     """
-    found: dict[str, list[Path]] = {}
-    if (tenant / _OVERLAYS).is_dir():
+    top = tenant / _OVERLAYS
+    listed = _listed_environments(tenant)
+    if top.is_dir():
+        children = list(top.iterdir())
         # One without a kustomization counts too: it does not render, which must be said and not passed over.
-        folders = [folder for folder in sorted((tenant / _OVERLAYS).iterdir()) if _is_overlay(folder)]
+        direct = [folder for folder in children if _is_overlay(folder)]
+        folders = sorted([*direct, *_leaves(tenant, top, {top, *children}, listed)])
     else:
-        candidates = [folder for folder in files_below(tenant, KUSTOMIZATION_NAMES) if folder != tenant]
-        used = {base.resolve() for folder in candidates for base in bases_of(folder)}
-        folders = [
-            folder
-            for folder in candidates
-            if folder.resolve() not in used and not _NOT_OVERLAYS & set(folder.relative_to(tenant).parts)
-        ]
+        folders = _leaves(tenant, tenant, {tenant}, listed)
+    last_parts = Counter(folder.name for folder in folders)
+    found: dict[str, list[Path]] = {}
     for folder in folders:
-        found.setdefault(canonical_environment(folder.name), []).append(folder)
+        parts = folder.relative_to(tenant).parts
+        environment = _environment(parts, listed, alone=last_parts[folder.name] == 1)
+        found.setdefault(canonical_environment(environment), []).append(folder)
     return found
 
 
+def with_environment(overlays: Mapping[str, Sequence[Path]]) -> list[Path]:
+    """All overlays, but for those whose environment cannot be told."""
+    return [folder for environment, folders in overlays.items() if environment for folder in folders]
+
+
+def tenant_above(folder: Path, tenant_path: str) -> Path | None:
+    """The tenant's folder, where `tenant-path` names an overlay of it: `tenants/{service}/overlays/prod/eu`.
+
+    folder: the one that `tenant-path` stands for. None where that is the tenant.
+    """
+    before, found, after = tenant_path.partition("{service}")
+    parts = PurePosixPath(after.partition("/")[2] if found else before).parts
+    if not found:
+        parts = parts[parts.index(_OVERLAYS) :] if _OVERLAYS in parts else ()
+    if not parts or (folder / _OVERLAYS).is_dir():
+        return None
+    tenant = folder.parents[len(parts) - 1]
+    if not _environment(parts, _listed_environments(tenant)):
+        return None
+    return tenant if any(folder in each for each in list_overlays(tenant).values()) else None
+
+
 def _is_overlay(folder: Path) -> bool:
-    if not folder.is_dir() or folder.name.startswith("."):
+    if not folder.is_dir() or folder.name.startswith(".") or folder.name in _NOT_OVERLAYS:
         return False
     below = (each for each in files_below(folder, KUSTOMIZATION_NAMES) if each != folder)
     return kustomization_file(folder) is not None or not any(below)
 
 
+def _leaves(tenant: Path, top: Path, passed_over: Collection[Path], listed: Collection[str]) -> list[Path]:
+    """The folders below `top` that are overlays by their place: no bases by their names, and built on by no other one
+    of the tenant but an overlay of another environment.
+    """
+    candidates = [folder for folder in files_below(top, KUSTOMIZATION_NAMES) if folder not in passed_over]
+    if not candidates:
+        return []
+    users: dict[Path, set[str]] = {}
+    for user in {*files_below(tenant, KUSTOMIZATION_NAMES), *candidates} - {tenant}:
+        for base in {each.resolve() for each in (*bases_of(user), *components_of(user))} - {user.resolve()}:
+            users.setdefault(base, set()).add(_environment(user.relative_to(tenant).parts, listed))
+    found = []
+    for folder in candidates:
+        parts = folder.relative_to(tenant).parts
+        environment = _environment(parts, listed)
+        is_base = any(not environment or user in ("", environment) for user in users.get(folder.resolve(), ()))
+        if not is_base and not _NOT_OVERLAYS & set(parts) and not is_component(folder):
+            found.append(folder)
+    return found
+
+
+def _environment(parts: Sequence[str], listed: Collection[str], *, alone: bool = False) -> str:
+    """The environment that a path of folders names; empty where it names none, or several.
+
+    listed: names that say it before the usual ones do. alone: no other overlay's folder has the last one's name,
+    which may then be an environment's, however unusual.
+    """
+    start = max((n for n, part in enumerate(parts, 1) if part == _OVERLAYS), default=0)
+    below = parts[start:]
+    if start and len(below) == 1:
+        return below[0]
+    named = {canonical_environment(part) for part in below if part in listed}
+    named = named or {canonical_environment(part) for part in below if names_environment(part)}
+    if len(named) == 1:
+        return named.pop()
+    return below[-1] if alone and not start and not named else ""
+
+
+def _listed_environments(tenant: Path) -> set[str]:
+    """Those of its `secrets.yaml`, which is checked later, while kustomize is at work."""
+    file = tenant / FILE_NAME
+    node = None if leads_outside(tenant, file) else next(iter(source_nodes(file)), None)
+    return {name for each in items(get(node, "environments")) for name in environment_spellings(text(each))}
+
+
 def choose_overlay(tenant: Path, root: Path, environment: str, overlays: dict[str, list[Path]]) -> Path:
-    """The one overlay of an environment. Raises ManifestError that names those that exist, the nearest first."""
+    """The one overlay of an environment: the folder of its name, or the only one.
+
+    Raises ManifestError that names those that exist, the nearest first.
+    """
     folders = overlays.get(canonical_environment(environment), [])
+    named = [folder for folder in folders if folder.name in environment_spellings(environment)]
     shown = tenant.relative_to(root).as_posix()
-    if len(folders) == 1:
-        return folders[0]
+    for found in (named, folders):
+        if len(found) == 1:
+            return found[0]
     if folders:
-        names = ", ".join(folder.relative_to(root).as_posix() for folder in folders)
+        names = [folder.relative_to(root).as_posix() for folder in folders]
         raise ManifestError(
             Problem(
-                f"{shown} has more than one overlay for the environment “{environment}”: {names}.",
-                "Keep one: `production` is another spelling of `prod`.",
+                f"{shown} has more than one overlay for the environment “{environment}”: {', '.join(names)}.",
+                KEEP_ONE
+                if two_spellings(folders)
+                else f"Name the one that this run is for, such as `tenant-path: {names[0]}`.",
                 where=Location(shown),
             )
         )
-    existing = sorted(folder.name for each in overlays.values() for folder in each)
+    existing = sorted(_said(tenant, name, folder) for name, each in overlays.items() if name for folder in each)
     near = difflib.get_close_matches(environment, existing, n=len(existing) or 1, cutoff=0.0)
+    unclear = ", ".join(folder.relative_to(tenant).as_posix() for folder in overlays.get("", ()))
     raise ManifestError(
         Problem(
             f"{shown} has no overlay for the environment “{environment}”.",
-            (f"Overlays that exist: {', '.join(near)}. " if near else "It has no overlay at all. ")
+            (f"Overlays that exist: {', '.join(near)}. " if near else "" if unclear else "It has no overlay at all. ")
+            + (
+                f"Of {unclear} the environment cannot be told: list the `environments` in {FILE_NAME}. "
+                if unclear
+                else ""
+            )
             + f"Correct the input `environment`, or add {shown}/{_OVERLAYS}/{environment}"
-            + ("." if near else f", or a {FILE_NAME} that lists its `environments`."),
+            + ("." if near or unclear else f", or a {FILE_NAME} that lists its `environments`."),
             where=Location(shown),
         )
     )
 
 
-def bases_of(overlay: Path) -> Sequence[Path]:
-    """The folders that a kustomization builds on directly."""
-    file = kustomization_file(overlay)
-    node = next(iter(source_nodes(file)), None) if file else None
-    named = [text(entry) for field in ("resources", "bases") for entry in items(get(node, field))]
-    folders = [overlay / name for name in named if name and "\n" not in name]
-    return [folder for folder in folders if kustomization_file(folder)]
+def two_spellings(folders: Iterable[Path]) -> list[list[Path]]:
+    """Those that differ in nothing but how an environment's name is spelt, together."""
+    spelt: dict[tuple[str, ...], list[Path]] = {}
+    for folder in folders:
+        spelt.setdefault(tuple(map(canonical_environment, folder.parts)), []).append(folder)
+    return [same for same in spelt.values() if len(same) > 1]
+
+
+def _said(tenant: Path, environment: str, folder: Path) -> str:
+    """An overlay by its name; by its path where it bears another one than its environment's."""
+    said = canonical_environment(folder.name) == environment
+    return folder.name if said else folder.relative_to(tenant).as_posix()

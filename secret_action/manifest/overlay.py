@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,20 @@ from secret_action.naming import ParameterPath
 
 @dataclass(frozen=True)
 class Base:
-    """A folder that an overlay builds on, rendered by itself, so before the overlay's patches.
+    """A folder that an overlay builds on, directly or through others, rendered by itself, so before all that others
+    patch; of a component, what it adds.
 
-    folder: relative to the repository's root. is_overlay: it is another environment's overlay, and no base.
+    folder: relative to the repository's root. is_overlay: it is another overlay of the tenant, and no base. only_for:
+    environments that it may name, since it lies in a folder of theirs, or no other environment's overlay builds on it.
+    prefix, suffix: what the folders between it and the overlay put around the names that it renders.
     """
 
     folder: str
     external_secrets: tuple[ExternalSecret, ...]
     is_overlay: bool = False
+    only_for: frozenset[str] = frozenset()
+    prefix: str = ""
+    suffix: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Overlay:
 
     environment: as the SSM path says it. folder: relative to the repository's root; `where`: its kustomization file.
     error: why it does not render; empty where it does. external_secrets: those of the platform's store.
+    bases: what it is built of, the nearest first. environments: all that the tenant has overlays for.
     resources: all that was rendered, lists opened, as kustomize wrote it. sources: finds the file and line of it.
     """
 
@@ -42,24 +49,37 @@ class Overlay:
     sources: Sources = field(compare=False, repr=False)
     external_secrets: tuple[ExternalSecret, ...] = ()
     bases: tuple[Base, ...] = ()
+    environments: frozenset[str] = frozenset()
     consumers: tuple[Consumer, ...] = ()
     resources: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     error: str = ""
 
-    def rendered(self, base: ExternalSecret) -> ExternalSecret | None:
-        """What became of a base's ExternalSecret, whose name a prefix or suffix may have changed."""
-        names = {base.name, self.sources.renamed(base.name)}
-        named = [each for each in self.external_secrets if each.name in names]
-        return next(iter(named or [each for each in self.external_secrets if each.where == base.where]), None)
+    def rendered(self, external_secret: ExternalSecret, base: Base) -> ExternalSecret | None:
+        """What became of a base's ExternalSecret, whose name prefixes and suffixes may have changed."""
+        where = external_secret.where
+        same = [each for each in self.external_secrets if each.where == where and where.line is not None]
+        if len(same) == 1:
+            return same[0]
+        # Of one file that is built on twice, or where the line is not known.
+        name = self.sources.renamed(f"{base.prefix}{external_secret.name}{base.suffix}")
+        for wanted in (name, external_secret.name):
+            named = [each for each in same or self.external_secrets if each.name == wanted]
+            if named:
+                return next((each for each in named if each.namespace == external_secret.namespace), named[0])
+        return None
 
     def resource(self, external_secret: ExternalSecret) -> Mapping[str, Any]:
         """The rendered resource that an ExternalSecret was read from."""
         return next((each for each in self.resources if each.get("spec") is external_secret.spec), {})
 
+    def origins(self, rendered: ExternalSecret) -> Iterator[tuple[Base, ExternalSecret]]:
+        """What a rendered ExternalSecret is in each of the overlay's bases that has it, the nearest first."""
+        for base in self.bases:
+            yield from ((base, each) for each in base.external_secrets if self.rendered(each, base) is rendered)
+
     def in_base(self, rendered: ExternalSecret) -> ExternalSecret | None:
         """The ExternalSecret as the overlay's patches meet it; None for one that is in no base."""
-        of_bases = (each for base in self.bases for each in base.external_secrets)
-        return next((each for each in of_bases if self.rendered(each) is rendered), None)
+        return next((external_secret for _, external_secret in self.origins(rendered)), None)
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,7 @@ class Tenant:
 
     root: the repository on disk. folder: the tenant's, relative to it. environments: those that it must have an
     overlay for, by `secrets.yaml` or by the input; in the spelling that was used there. where: the place of that.
+    unclear: the folders of overlays that are not judged, since their environment cannot be told.
     """
 
     service: str
@@ -76,3 +97,4 @@ class Tenant:
     where: Location
     overlays: tuple[Overlay, ...]
     environments: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()

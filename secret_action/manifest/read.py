@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from secret_action.errors import ManifestError
+from secret_action.manifest.building import Building
 from secret_action.manifest.definitions import FILE_NAME, Definition, Definitions, read_definitions
 from secret_action.manifest.external_secrets import flattened, read_consumers, read_external_secrets
 from secret_action.manifest.ignores import merged, silence, without_symptoms
 from secret_action.manifest.kustomize import RenderError
-from secret_action.manifest.layout import bases_of, choose_overlay, list_overlays, tenant_folder
+from secret_action.manifest.layout import (
+    choose_overlay,
+    list_overlays,
+    nothing_to_judge,
+    tenant_above,
+    tenant_folder,
+    two_spellings,
+    with_environment,
+)
 from secret_action.manifest.mentions import finders, mentioned
-from secret_action.manifest.overlay import Base, Overlay, Tenant
-from secret_action.manifest.renders import Rendered, Renders
+from secret_action.manifest.overlay import Overlay, Tenant
+from secret_action.manifest.renders import Renders
 from secret_action.manifest.rules import all_rules, judge
 from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_files import leads_outside
@@ -102,10 +110,14 @@ class Reading:
     def __init__(self, root: Path, scope: Scope, renders: Renders) -> None:
         self._root = root
         self._scope = scope
-        self._renders = renders
-        self._rendering: dict[Path, Future[Rendered]] = {}
-        self._folder = tenant_folder(root, scope.tenant_path, scope.service)
+        named = tenant_folder(root, scope.tenant_path, scope.service)
+        above = tenant_above(named, scope.tenant_path)
+        self._folder = above or named
         self._overlays = list_overlays(self._folder)
+        self._choice = self._overlays
+        if above:
+            self._choice = {name: [named] for name, folders in self._overlays.items() if named in folders}
+        self._building = Building(root, self._folder, self._overlays, scope.store, renders)
         if self._overlays:
             self._asked = self._choose()
             self._start(self._asked)
@@ -120,7 +132,8 @@ class Reading:
         if self._definitions.environments and not self._overlays:
             manifests = tuple(_without_overlays(self._root, self._folder, self._scope, self._definitions))
             return Judged(manifests, ())
-        return self._judge(self._asked, whole=not self._scope.environment, binding=self._asked)
+        whole = not self._scope.environment and self._choice is self._overlays
+        return self._judge(self._asked, whole=whole, binding=self._asked)
 
     def everything(self) -> Judged:
         """All overlays, and the rules that compare them.
@@ -129,35 +142,22 @@ class Reading:
         """
         if not self._overlays:
             return Judged((), ())
-        return self._judge(self._all(), whole=True, binding=self._asked)
-
-    def _all(self) -> list[Path]:
-        return [folder for folders in self._overlays.values() for folder in folders]
+        return self._judge(with_environment(self._overlays), whole=True, binding=self._asked)
 
     def _choose(self) -> list[Path]:
         environment = self._scope.environment
         if not self._overlays and not environment:
-            shown = self._shown(self._folder)
-            raise ManifestError(
-                Problem(
-                    f"{shown} has no overlay, and no {FILE_NAME} that lists its `environments`.",
-                    "Add one of the two, or move the folder away from the tenants.",
-                    where=Location(shown),
-                )
-            )
+            raise ManifestError(nothing_to_judge(self._shown(self._folder)))
         if not environment:
-            return self._all()
-        if self._overlays and not self._scope.in_release and canonical_environment(environment) not in self._overlays:
-            return []  # in a pull request it is a finding, which can be silenced
-        return [choose_overlay(self._folder, self._root, environment, self._overlays)]
+            return with_environment(self._choice)
+        found = self._choice.get(canonical_environment(environment), [])
+        if self._choice and not self._scope.in_release and not two_spellings(found):
+            return found  # in a pull request it is a finding that there is none, which can be silenced
+        return [choose_overlay(self._folder, self._root, environment, self._choice)]
 
     def _start(self, overlays: Sequence[Path]) -> None:
         for overlay in overlays:
-            # Of what lies outside, not even the kustomization is read.
-            for folder in (overlay, *(() if leads_outside(self._root, overlay) else bases_of(overlay))):
-                resolved = folder.resolve()
-                if resolved not in self._rendering:
-                    self._rendering[resolved] = self._renders.start(resolved)
+            self._building.start(overlay)
 
     def _judge(self, folders: Sequence[Path], *, whole: bool, binding: Sequence[Path]) -> Judged:
         """binding: the overlays whose errors are errors."""
@@ -171,21 +171,22 @@ class Reading:
             where=definitions.where or Location(self._shown(self._folder)),
             overlays=overlays,
             environments=(scope.environment,) if scope.environment and not folders else definitions.environments,
+            unclear=tuple(self._shown(folder) for folder in self._overlays.get("", ())),
         )
         whole = whole or not folders
         found = list(judge(tenant, whole=whole, in_release=scope.in_release))
         told, silenced = silence(found, tenant, definitions.ignores, whole=whole)
         bound = {"", *(self._shown(folder) for folder in binding)}
         findings = merged([_milder(each.finding, bound) for each in without_symptoms(told)])
-        manifests = tuple(_manifest(overlay, scope, definitions) for overlay in overlays)
+        manifests = tuple(_manifest(overlay, scope, definitions, self._beside(overlay)) for overlay in overlays)
         return Judged(manifests, tuple(sorted(findings, key=_order)), _once(silenced))
 
     def _overlay(self, folder: Path) -> Overlay:
         sources, scope = Sources(self._root, folder), self._scope
-        rendered = self._rendering[folder.resolve()].result()
+        rendered = self._building.rendered(folder)
         overlay = Overlay(
             service=scope.service,
-            environment=canonical_environment(folder.name),
+            environment=next(name for name, folders in self._overlays.items() if folder in folders),
             folder=self._shown(folder),
             where=Location(self._shown(folder)) if leads_outside(self._root, folder) else sources.fallback,
             parameter_path=scope.parameter_path,
@@ -198,21 +199,15 @@ class Reading:
         return replace(
             overlay,
             external_secrets=read_external_secrets(resources, scope.store, sources.locate),
-            bases=tuple(self._bases(folder)),
+            bases=tuple(self._building.bases(folder)),
+            environments=frozenset(self._overlays) - {""},
             consumers=read_consumers(resources),
             resources=resources,
         )
 
-    def _bases(self, overlay: Path) -> Iterator[Base]:
-        overlays = {folder.resolve() for folder in self._all()}
-        for folder in bases_of(overlay):
-            rendered = self._rendering[folder.resolve()].result()
-            if not isinstance(rendered, RenderError):
-                locate = Sources(self._root, folder).locate
-                external_secrets = read_external_secrets(rendered, self._scope.store, locate)
-                # Resolved, since one may lie behind a link; outside of the repository nothing is rendered.
-                shown = folder.resolve().relative_to(self._root.resolve()).as_posix()
-                yield Base(shown, external_secrets, folder.resolve() in overlays)
+    def _beside(self, overlay: Overlay) -> tuple[str, ...]:
+        same = [*self._overlays.get(overlay.environment, ()), *self._overlays.get("", ())]
+        return tuple(shown for folder in same if (shown := self._shown(folder)) != overlay.folder)
 
     def _shown(self, folder: Path) -> str:
         return folder.relative_to(self._root).as_posix()
@@ -233,7 +228,7 @@ def _order(finding: Finding) -> tuple[int, str, int, str]:
     return severity, finding.where.file, finding.where.line or 0, finding.rule
 
 
-def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions) -> Manifest:
+def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions, beside: tuple[str, ...]) -> Manifest:
     folder = scope.parameter_path.folder(overlay.environment, scope.service)
     return Manifest(
         service=scope.service,
@@ -245,6 +240,7 @@ def _manifest(overlay: Overlay, scope: Scope, definitions: Definitions) -> Manif
         rendered=not overlay.error,
         mentioned=mentioned(overlay.resources, folder) if scope.in_release else frozenset(),
         finders=finders(overlay.resources) if scope.in_release else (),
+        beside=beside,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -42,10 +43,10 @@ class Renders:
     def _kustomize(self) -> Kustomize:
         return Kustomize(find_kustomize())
 
-    def start(self, folder: Path) -> Future[Rendered]:
-        """Begins to render a folder (absolute)."""
+    def start(self, folder: Path, added: Mapping[str, Any] | None = None) -> Future[Rendered]:
+        """Begins to render a folder (absolute). added: as for `Kustomize.render`."""
         kustomize = self._kustomize
-        return self._pool.submit(self._render, kustomize, folder)
+        return self._pool.submit(self._render, kustomize, folder, added)
 
     def close(self) -> None:
         """Ends what still runs."""
@@ -53,17 +54,19 @@ class Renders:
             self._kustomize.kill()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _render(self, kustomize: Kustomize, folder: Path) -> Rendered:
+    def _render(self, kustomize: Kustomize, folder: Path, added: Mapping[str, Any] | None) -> Rendered:
         try:
             values = refuse_out_of_reach(self._root, folder)
             if values <= _LARGE:
-                return kustomize.render(folder)
+                return kustomize.render(folder, added)
             with self._one_large:
-                return self._render_large(kustomize, folder, values)
+                return self._render_large(kustomize, folder, added, values)
         except RenderError as error:
             return error
 
-    def _render_large(self, kustomize: Kustomize, folder: Path, values: int) -> list[dict[str, Any]]:
+    def _render_large(
+        self, kustomize: Kustomize, folder: Path, added: Mapping[str, Any] | None, values: int
+    ) -> list[dict[str, Any]]:
         """What was too much once is too much again, as for each overlay on one base: it is not tried each time."""
         if values >= _AS_LARGE * self._too_large:
             raise RenderError(
@@ -71,7 +74,7 @@ class Renders:
                 "time or memory that it is given"
             )
         try:
-            return kustomize.render(folder)
+            return kustomize.render(folder, added)
         except Exhausted:
             self._too_large = values
             raise

@@ -67,11 +67,16 @@ def find_preview(session: AwsSession, environment: str, folder: str) -> tuple[Pl
 
 
 def check_leftovers(
-    leftovers: Sequence[PlannedParameter], limit: int, remedy: str, finders: Sequence[str] = ()
+    leftovers: Sequence[PlannedParameter],
+    limit: int,
+    remedy: str,
+    finders: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> tuple[Problem, ...]:
     """What stands against deleting them: they are too many, or somebody reads whatever is there.
 
-    remedy: where the limit is set, in words. finders: ExternalSecrets that read by a pattern.
+    remedy: where the limit is set, in words. finders: ExternalSecrets that read by a pattern. beside: other overlays
+    that may read parameters of the same environment.
     """
     names = [entry.parameter.path for entry in leftovers]
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
@@ -81,6 +86,14 @@ def check_leftovers(
                 f"What is left over cannot be told: {', '.join(finders)} reads what matches a pattern "
                 f"(`dataFrom.find`), so any of these may be in use: {shown}. None was deleted.",
                 "Set `prune: false` for this service, or name the keys one by one (`data`, `dataFrom.extract`).",
+            ),
+        )
+    if names and beside:
+        return (
+            Problem(
+                f"What is left over cannot be told: {', '.join(beside)} may ask for parameters of this environment, so "
+                f"any of these may be in use: {shown}. None was deleted.",
+                "Set `prune: false` for this service, or keep one overlay for each environment.",
             ),
         )
     if len(names) <= limit:

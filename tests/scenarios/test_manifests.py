@@ -61,6 +61,7 @@ def test_every_broken_rule_is_told_at_once_with_its_place(make_world, tenants):
     )
     external_secrets = tenants / TENANT / "base/external-secrets"
     change(external_secrets / "db-es.yaml", ('zerotouch.io/managed: "true"', "other: label"))
+    change(external_secrets / "db-es.yaml", ("/_ENV_/", "/prod/"))
     change(external_secrets / "smtp-es.yaml", ("refreshInterval: 1h", 'refreshInterval: "0"'))
     world = make_world(tenants=tenants)
     result = refused(world)
@@ -76,6 +77,11 @@ def test_every_broken_rule_is_told_at_once_with_its_place(make_world, tenants):
         "key-lost": ("error", PATCH, found["key-lost"][2]),
         "duplicate-key": ("error", PATCH, found["duplicate-key"][2]),
         "label-missing": ("error", f"{TENANT}/base/external-secrets/db-es.yaml", 4),
+        "base-names-environment": (
+            "error",
+            f"{TENANT}/base/external-secrets/db-es.yaml",
+            line_of(tenants, f"{TENANT}/base/external-secrets/db-es.yaml", "/prod/"),
+        ),
         "never-refreshes": ("warning", f"{TENANT}/base/external-secrets/smtp-es.yaml", 10),
     }
     lost = {finding["message"] for finding in result.report["findings"] if finding["rule"] == "key-lost"}

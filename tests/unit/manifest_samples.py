@@ -119,6 +119,38 @@ def overlays(base: str, *environments: str, deployed: str = "", **patches: str) 
     return tree
 
 
+def with_component(added: str, *environments: str, prod: str = "", **fields: object) -> dict[str, str]:
+    """As `overlays`, with a component in the place of the base. It also patches the deployment of each overlay, which
+    is not there when the component is looked at by itself.
+    """
+    tree = {
+        "components/extra/kustomization.yaml": kustomization(
+            "es.yaml", kind="Component", patches=[{"path": "deployment.yaml"}], **fields
+        ),
+        "components/extra/es.yaml": added,
+        "components/extra/deployment.yaml": claim(replicas=2),
+    }
+    for environment in environments:
+        folder = f"overlays/{environment}"
+        listed = {"patches": [{"path": "patch.yaml"}]} if prod and environment == "prod" else {}
+        tree[f"{folder}/kustomization.yaml"] = kustomization(
+            "deployment.yaml", components=["../../components/extra"], **listed
+        )
+        tree[f"{folder}/deployment.yaml"] = claim("db")
+    return tree | ({"overlays/prod/patch.yaml": prod} if prod else {})
+
+
+def with_layer(base: str, layer: str, prod: str = "", **fields: object) -> dict[str, str]:
+    """A base, a folder `shared` that patches it, and an overlay of that folder, which may have a patch of its own."""
+    listed = {"patches": [{"path": "patch.yaml"}]}
+    tree = base_and_patch(base, prod) if prod else overlays(base, "prod")
+    return tree | {
+        "shared/kustomization.yaml": kustomization("../base", **(listed if layer else {}), **fields),
+        "shared/patch.yaml": layer,
+        "overlays/prod/kustomization.yaml": kustomization("../../shared", **(listed if prod else {})),
+    }
+
+
 def one_overlay(*documents: str) -> dict[str, str]:
     """A tenant of one overlay, `prod`, whose ExternalSecrets lie in it."""
     return {

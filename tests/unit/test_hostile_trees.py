@@ -205,7 +205,7 @@ def test_what_is_large_is_rendered_alone_and_what_was_too_much_not_again(tmp_pat
     """Else each overlay on one base would take all the time and memory that one of them may take."""
     running, most, tried = [], [0], []
 
-    def render(_, folder):
+    def render(_, folder, __):
         running.append(folder)
         tried.append(folder.name)
         time.sleep(0.05)

@@ -1,5 +1,7 @@
 """Where tenants and overlays lie, and what is said where they do not."""
 
+from dataclasses import replace
+
 import pytest
 
 from secret_action.errors import ManifestError
@@ -9,18 +11,21 @@ from secret_action.manifest.read import Scope, read_tenant
 from secret_action.naming import ParameterPath
 from tests.unit.manifest_samples import SERVICE, TEMPLATE, TENANT, external_secret, judged, kustomization, write_tree
 
-OVERLAY = {"kustomization.yaml": kustomization("es.yaml"), "es.yaml": external_secret()}
+
+def overlay(folder, *built_on):
+    """An overlay with an ExternalSecret of its own, or on others."""
+    listed = {f"{folder}/kustomization.yaml": kustomization(*(built_on or ["es.yaml"]))}
+    return listed if built_on else listed | {f"{folder}/es.yaml": external_secret()}
 
 
-def overlay(folder):
-    return {f"{folder}/{name}": content for name, content in OVERLAY.items()}
+def scope(environment, tenant_path="tenants/{service}"):
+    """Of a release."""
+    return Scope(SERVICE, environment, tenant_path, ParameterPath(TEMPLATE), "aws-parameter-store", True)
 
 
 def refusal(root, environment="prod", service=SERVICE, tenant_path="tenants/{service}"):
     with pytest.raises(ManifestError) as caught:
-        read_tenant(
-            root, Scope(service, environment, tenant_path, ParameterPath(TEMPLATE), "aws-parameter-store", True)
-        )
+        read_tenant(root, replace(scope(environment, tenant_path), service=service))
     (problem,) = caught.value.problems
     return problem
 
@@ -88,6 +93,127 @@ def test_overlays_need_not_lie_in_a_folder_of_that_name(tmp_path):
         "dev": ["dev"],
         "prod": ["prod"],
     }
+
+
+def names(root):
+    """The overlays of the tenant, by environment."""
+    tenant = root / TENANT
+    return {
+        environment: [folder.relative_to(tenant).as_posix() for folder in folders]
+        for environment, folders in list_overlays(tenant).items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("folders", "found"),
+    [
+        (["overlays/dev/k", "overlays/prod/k"], {"dev": ["overlays/dev/k"], "prod": ["overlays/prod/k"]}),
+        (["overlays/dev", "overlays/prod/a/eu"], {"dev": ["overlays/dev"], "prod": ["overlays/prod/a/eu"]}),
+        (["overlays/eu/prod", "overlays/us/production"], {"prod": ["overlays/eu/prod", "overlays/us/production"]}),
+        (["overlays/blue"], {"blue": ["overlays/blue"]}),
+        (["overlays/blue/eu", "overlays/prod"], {"": ["overlays/blue/eu"], "prod": ["overlays/prod"]}),
+        (["overlays/prod/test"], {"": ["overlays/prod/test"]}),
+        (["envs/dev/k", "envs/prod/k"], {"dev": ["envs/dev/k"], "prod": ["envs/prod/k"]}),
+        (["envs/blue", "envs/green"], {"blue": ["envs/blue"], "green": ["envs/green"]}),
+        (["envs/blue/k", "envs/green/k"], {"": ["envs/blue/k", "envs/green/k"]}),
+        (
+            ["test/overlays/prod", "test/overlays/blue"],
+            {"prod": ["test/overlays/prod"], "blue": ["test/overlays/blue"]},
+        ),
+        # No overlays: bases and components, by their names.
+        (["overlays/prod", "overlays/base", "overlays/prod/components/x"], {"prod": ["overlays/prod"]}),
+    ],
+)
+def test_the_environment_is_the_folder_on_the_path_that_names_one(tmp_path, folders, found):
+    """Where that is none, or several, it is not guessed."""
+    root = write_tree(tmp_path, {file: text for folder in folders for file, text in overlay(folder).items()})
+    listed = {environment: sorted(each) for environment, each in sorted(names(root).items())}
+    assert listed == dict(sorted(found.items()))
+
+
+def test_secrets_yaml_knows_the_environments_of_a_tenant(tmp_path):
+    """Then its names count, and not the usual ones."""
+    files = overlay("overlays/blue/eu") | overlay("overlays/prod/test") | overlay("overlays/dev")
+    root = write_tree(tmp_path, files | {"secrets.yaml": "version: 1\nenvironments: [blue, production]\n"})
+    assert names(root) == {"blue": ["overlays/blue/eu"], "dev": ["overlays/dev"], "prod": ["overlays/prod/test"]}
+
+
+def test_what_an_overlay_of_its_environment_builds_on_is_no_overlay_and_another_environments_is(tmp_path):
+    """`overlays/prod/base` is a part of production; `envs/prod` stays one though staging builds on it."""
+    files = overlay("overlays/prod/common") | overlay("overlays/prod/eu", "../common")
+    files |= overlay("overlays/staging/eu", "../../prod/eu") | overlay("overlays/dev/itself", ".")
+    assert names(write_tree(tmp_path / "a", files)) == {
+        "dev": ["overlays/dev/itself"],
+        "prod": ["overlays/prod/eu"],
+        "staging": ["overlays/staging/eu"],
+    }
+    files = overlay("envs/prod") | overlay("envs/staging", "../prod")
+    files["features/x/kustomization.yaml"] = kustomization(kind="Component")
+    assert names(write_tree(tmp_path / "b", files)) == {"prod": ["envs/prod"], "staging": ["envs/staging"]}
+
+
+REGIONS = overlay("overlays/prod/eu") | overlay("overlays/prod/us") | overlay("overlays/dev")
+
+
+def test_a_release_of_an_environment_with_several_overlays_needs_one_of_them_named(tmp_path):
+    """Each may ask for other parameters."""
+    root = write_tree(tmp_path, REGIONS)
+    problem = refusal(root)
+    assert "more than one overlay for the environment “prod”: tenants/shop/overlays/prod/eu, " in problem.what
+    assert "tenant-path: tenants/shop/overlays/prod/eu" in problem.remedy
+    for path in ("tenants/{service}/overlays/prod/us", "tenants/shop/overlays/prod/us"):
+        (manifest,) = read_tenant(root, scope("prod", path)).manifests
+        assert (manifest.environment, manifest.overlay) == ("prod", f"{TENANT}/overlays/prod/us")
+        assert manifest.beside == (f"{TENANT}/overlays/prod/eu",)
+    problem = refusal(root, "dev", tenant_path="tenants/{service}/overlays/prod/us")
+    assert "no overlay for the environment “dev”" in problem.what
+    assert "Overlays that exist: overlays/prod/us." in problem.remedy
+
+
+def test_an_overlay_that_is_named_has_the_tenants_definitions(tmp_path):
+    """`secrets.yaml` lies in the tenant's folder, not in each overlay's."""
+    definitions = {"secrets.yaml": "version: 1\nparameters: {url: {encoding: base64}}\n"}
+    root = write_tree(tmp_path, REGIONS | definitions)
+    (manifest,) = read_tenant(root, scope("prod", "tenants/{service}/overlays/prod/eu")).manifests
+    assert [parameter.encoding for parameter in manifest.parameters] == ["base64"]
+
+
+def test_a_tenant_that_lies_deeper_is_not_taken_for_an_overlay(tmp_path):
+    """Though it has a kustomization, which an aggregate may build on."""
+    root = write_tree(tmp_path, overlay("live") | overlay("live/overlays/prod") | overlay("deploy"))
+    (manifest,) = read_tenant(root, scope("prod", "tenants/{service}/live")).manifests
+    assert manifest.overlay == f"{TENANT}/live/overlays/prod"
+    assert "no overlay" in refusal(root, tenant_path="tenants/{service}/deploy").what
+
+
+def test_the_folder_of_an_environments_name_is_its_overlay_whatever_lies_below(tmp_path):
+    """All of them are judged in a pull request."""
+    root = write_tree(tmp_path, overlay("overlays/prod") | overlay("overlays/prod/canary", ".."))
+    (manifest,) = read_tenant(root, scope("prod")).manifests
+    assert manifest.overlay == f"{TENANT}/overlays/prod"
+    for environment in ("", "prod"):
+        found = read_tenant(root, replace(scope(environment), in_release=False)).manifests
+        assert [each.overlay for each in found] == [f"{TENANT}/overlays/prod", f"{TENANT}/overlays/prod/canary"]
+
+
+def test_an_overlay_whose_environment_cannot_be_told_is_never_passed_over_in_silence(tmp_path):
+    """Neither in a pull request nor in a release."""
+    root = write_tree(tmp_path, overlay("overlays/blue/eu"))
+    (finding,) = read_tenant(root, replace(scope(""), in_release=False)).findings
+    assert finding.rule == "overlay-missing"
+    assert "overlays/blue/eu is for cannot be told" in finding.message
+    problem = refusal(root, "blue")
+    assert problem.remedy.startswith(
+        "Of overlays/blue/eu the environment cannot be told: list the `environments` in secrets.yaml. "
+    )
+
+
+def test_both_spellings_at_once_are_told_in_a_pull_request(tmp_path):
+    """Since a release refuses them."""
+    files = overlay("overlays/prod/eu") | overlay("overlays/production/eu") | overlay("overlays/prod/us")
+    (finding,) = judged(tmp_path, files, "").findings
+    assert finding.rule == "overlay-missing"
+    assert finding.message.startswith(f"{TENANT}/overlays/prod/eu and {TENANT}/overlays/production/eu are overlays of")
 
 
 def test_services_are_the_folders_at_the_tenant_path(tmp_path):

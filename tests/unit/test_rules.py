@@ -4,6 +4,7 @@ import pytest
 
 from secret_action.manifest.draft import apply_edits
 from secret_action.manifest.rules import all_rules
+from secret_action.model import Severity
 from tests.unit.manifest_samples import (
     TWO_WAITING,
     UNSTORED,
@@ -24,9 +25,14 @@ from tests.unit.manifest_samples import (
     patch,
     patched,
     reading,
+    with_component,
+    with_layer,
 )
 
 V1, BETA = "external-secrets.io/v1\n", "external-secrets.io/v1beta1\n"
+
+
+SPELLINGS = ("prod", "production")
 
 
 class ByHand(dict):
@@ -53,6 +59,10 @@ BROKEN = {
         overlays(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "prod", prod=patched("prod")),
         overlays(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "prod"),
         overlays(external_secret(), "dev", "prod", dev=patched("dev")),
+        with_component(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "dev", "prod"),
+        with_component(external_secret(), "prod", prod=patched("prod")),
+        with_layer(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "", patched("prod")),
+        with_layer(WAITING, patched("dev"), patched("prod")),
     ],
     "wrong-environment": [
         reading("/zerotouch/dev/shop/url"),
@@ -105,11 +115,21 @@ BROKEN = {
                 "- {op: remove, path: /spec/data/1}\n"
             }
         ),
+        with_component(TWO_WAITING, "prod", prod=patched("prod")),
+        with_layer(TWO_WAITING, patched("_ENV_"), patched("prod")),  # lost twice, told once
+        with_layer(TWO_WAITING, "", patched("prod")),
+        with_layer(TWO_WAITING, patched("_ENV_"), patch(entry("URL", URL), name="eu-db"), namePrefix="eu-"),
     ],
     "overlay-missing": [
         overlays(WAITING, "dev", "prod", dev=patched("dev")),
         overlays(TWO_WAITING, "prod"),
         ByHand(reading(URL) | {"secrets.yaml": "version: 1\nenvironments: [prod, staging]\n"}),
+        ByHand(reading(URL) | {"overlays/blue/eu/kustomization.yaml": kustomization("../../prod")}),
+        ByHand({file.replace("prod/", f"{name}/"): text for name in SPELLINGS for file, text in reading(URL).items()}),
+        with_component(WAITING, "prod"),
+        with_component(WAITING, "prod", namePrefix="eu-", namespace="shop"),
+        with_layer(WAITING, ""),
+        with_layer(WAITING, "", namePrefix="eu-", namespace="shop"),
         base_and_patch(
             WAITING + "---\n" + external_secret("llm", data=[entry("KEY", "/zerotouch/_ENV_/shop/key")]),
             patched("prod"),
@@ -224,6 +244,14 @@ BROKEN = {
 }
 
 
+def test_a_secret_that_is_made_beside_is_a_warning(tmp_path):
+    """Two overlays of one environment may be deployed together, or to two clusters."""
+    files = {file.replace("prod/", "prod/data/"): text for file, text in one_overlay(external_secret()).items()}
+    files |= {file.replace("prod/", "prod/app/"): text for file, text in one_overlay(claim("db")).items()}
+    (finding,) = judged(tmp_path, files, "").findings
+    assert (finding.rule, finding.severity) == ("unknown-secret", Severity.WARNING)
+
+
 SEVERITIES = {rule.id: rule.severity for rule in all_rules()}
 CASES = [pytest.param(rule, tree, id=f"{rule}-{n}") for rule, trees in BROKEN.items() for n, tree in enumerate(trees)]
 
@@ -236,7 +264,7 @@ def test_the_smallest_tree_that_breaks_it(tmp_path, rule, tree):
     assert finding.message
     assert finding.remedy
     assert finding.about
-    assert finding.overlay in ("", "tenants/shop/overlays/prod")
+    assert finding.overlay in ("", "tenants/shop/overlays/prod", "tenants/shop/overlays/production")
     assert finding.where.file.startswith("tenants/shop")
     assert str(tmp_path) not in finding.message + finding.remedy
     assert bool(finding.edits) is not isinstance(tree, ByHand)

@@ -182,20 +182,18 @@ class Mistakes:
         return "path-mismatch", self.patch, f" {wrong}"
 
     def base_names_environment(self):
-        assume(self.secret.home == "base")
         wrong = path_of(self.secret, self.key, "dev")
         self.change(self.definition, f"{path_of(self.secret, self.key, '_ENV_')}\n", f"{wrong}\n")
         return "base-names-environment", self.definition, wrong
 
     def key_lost(self):
-        assume(self.secret.home == "base" and len(self.secret.keys) > 1 and not self.made.operations)
+        assume(len(self.secret.keys) > 1 and not self.made.operations)
         kept = [key for key in self.secret.keys if key != self.key]
         smaller = Secret(**{**vars(self.secret), "keys": kept})
         self.change(self.patch, entries(self.secret, self.environment), entries(smaller, self.environment))
         return "key-lost", self.patch, path_of(self.secret, kept[0], self.environment)
 
     def overlay_missing(self):
-        assume(self.secret.home == "base")
         if self.made.operations:
             target = f"    target: {{kind: ExternalSecret, name: {self.secret.name}}}\n"
             self.change(self.kustomization, f"  - path: patches/{self.secret.name}.yaml\n{target}", "")

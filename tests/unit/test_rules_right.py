@@ -23,7 +23,16 @@ from tests.unit.manifest_samples import (
     patch,
     patched,
     reading,
+    with_component,
+    with_layer,
 )
+
+
+def one_overlay_of(environment):
+    """As `one_overlay`, with one ExternalSecret."""
+    tree = one_overlay(external_secret(data=[entry("URL", f"/zerotouch/{environment}/shop/url")]))
+    return {file.replace("/prod/", f"/{environment}/"): text for file, text in tree.items()}
+
 
 RIGHT = {
     "file-not-judged": [
@@ -43,6 +52,14 @@ RIGHT = {
         overlays(external_secret(data=[entry("URL", "/zerotouch/_ENV_/dev/url")]), "prod"),
         # What another overlay builds on is no base.
         one_overlay(external_secret()) | {"overlays/dev/kustomization.yaml": kustomization("../prod")},
+        # One environment's own: by who builds on it, or by where it lies.
+        with_component(external_secret(), "prod") | one_overlay_of("dev"),
+        {
+            "overlays/prod/base/kustomization.yaml": kustomization("es.yaml"),
+            "overlays/prod/base/es.yaml": external_secret(),
+            "overlays/prod/eu/kustomization.yaml": kustomization("../base"),
+            "overlays/prod/us/kustomization.yaml": kustomization("../base"),
+        },
     ],
     "wrong-environment": [
         reading("/zerotouch/prod/dev/url"),  # a service that is called dev
@@ -83,11 +100,28 @@ RIGHT = {
         operations(TWO_WAITING.replace("_ENV_", "prod"), (0, URL)),
         # A new key that only one environment's ExternalSecret of that name has in common with nobody.
         one_overlay(external_secret("a"), external_secret("b", data=[entry("CA", CA)])),
+        # Lost on the way, and there again in the overlay.
+        with_layer(TWO_WAITING, patched("_ENV_"), patch(entry("URL", URL), entry("CA", CA))),
+        with_component(TWO_WAITING, "prod", prod=patch(entry("URL", URL), entry("CA", CA))),
+        # One base under two names: each is compared with what became of it.
+        overlays(TWO_WAITING, "prod")
+        | {
+            "a/kustomization.yaml": kustomization("../base", namePrefix="a-"),
+            "b/kustomization.yaml": kustomization("../base", namePrefix="b-", patches=[{"path": "patch.yaml"}]),
+            "b/patch.yaml": patch(entry("URL", URL), entry("CA", CA)),
+            "overlays/prod/kustomization.yaml": kustomization("../../a", "../../b"),
+        },
     ],
     "overlay-missing": [
         reading(URL) | {"secrets.yaml": "version: 1\nenvironments: [production]\n"},
         base_and_patch(TWO_WAITING, patch(entry("URL", URL), entry("CA", "/zerotouch/_ENV_/shop/ca"))),
         overlays(external_secret(data=[entry("URL", "/zerotouch/shared/shop/url")]), "prod"),
+        with_layer(WAITING, "", patched("prod")),
+        with_component(WAITING, "prod", prod=patched("prod")),
+        # A region, and a name that only secrets.yaml knows for an environment's.
+        {file.replace("prod/", "prod/eu/"): text for file, text in reading(URL).items()},
+        {file.replace("prod/", "blue/eu/"): text for file, text in reading("/zerotouch/blue/shop/url").items()}
+        | {"secrets.yaml": "version: 1\nenvironments: [blue]\n"},
     ],
     "never-refreshes": [
         one_overlay(external_secret(refreshInterval="10s")),

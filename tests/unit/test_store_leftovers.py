@@ -76,6 +76,15 @@ def test_more_than_the_limit_is_an_error_that_names_them() -> None:
     assert check_leftovers(leftovers, 11, "") == ()
 
 
+def test_what_another_overlay_of_the_environment_may_read_is_not_deleted() -> None:
+    """It is not rendered in this run, and the parameters have one folder."""
+    leftovers = find_leftovers(world_with("old").session, FOLDER, [])
+    [problem] = check_leftovers(leftovers, 10, "", (), ("overlays/prod/us",))
+    assert "overlays/prod/us may ask for parameters of this environment" in problem.what
+    assert at("old") in problem.what
+    assert check_leftovers((), 10, "", (), ("overlays/prod/us",)) == ()
+
+
 def test_they_are_deleted_ten_a_call() -> None:
     world = world_with(*(f"k{number:02}" for number in range(25)), "wanted")
     outcome = pruned(world, find_leftovers(world.session, FOLDER, [at("wanted")]))

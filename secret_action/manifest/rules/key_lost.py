@@ -18,12 +18,13 @@ from secret_action.model import ExternalSecret, Reference, Severity
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
-    for base in overlay.bases:
-        for external_secret in base.external_secrets:
-            rendered = overlay.rendered(external_secret)
-            if rendered is None:
-                continue
+    for rendered in overlay.external_secrets:
+        told = set()
+        for _, external_secret in overlay.origins(rendered):
             for reference in _lost(overlay, external_secret, rendered):
+                if (name := reference.secret_key or reference.path) in told:
+                    continue
+                told.add(name)
                 what = f"secretKey {reference.secret_key}" if reference.secret_key else "dataFrom.extract"
                 entry = _entry(overlay, external_secret, reference)
                 # The place to mend is the patch that replaced the list: where one of its entries is written.
@@ -79,8 +80,14 @@ def _lacks(overlay: Overlay, name: str, key: str) -> bool:
 
 
 def _in_base(overlays: Sequence[Overlay], name: str, key: str) -> bool:
-    origins = [overlay.in_base(each) for overlay in overlays for each in overlay.external_secrets if each.name == name]
-    return any(reference.secret_key == key for origin in origins if origin for reference in origin.references)
+    return any(
+        reference.secret_key == key
+        for overlay in overlays
+        for rendered in overlay.external_secrets
+        if rendered.name == name
+        for _, origin in overlay.origins(rendered)
+        for reference in origin.references
+    )
 
 
 def _fix(overlays: Sequence[Overlay], name: str, origin: ExternalSecret, reference: Reference) -> Fix:

@@ -27,7 +27,10 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
 def _flaw(tenant: Tenant, overlay: Overlay, use: Use, names: set[str]) -> Flaw:
     is_claim_field = re.fullmatch(r"secret[0-9]*Name", use.field)
     where = overlay.sources.place(use.resource, use.field if is_claim_field else "name", use.secret)
-    makers = [other.folder for other in tenant.overlays if other is not overlay and use.secret in made(other.resources)]
+    others = [other for other in tenant.overlays if other is not overlay and use.secret in made(other.resources)]
+    makers = [other.folder for other in others]
+    # Two overlays of one environment may be deployed side by side, or each to a cluster of its own.
+    beside = any(other.environment == overlay.environment for other in others)
     near = nearest(use.secret, names)
     if any(re.fullmatch(re.escape(use.secret) + "-[a-z0-9]{10}", name) for name in names):
         said = "kustomize adds a hash to the name of a generated Secret, and does not know this field"
@@ -45,7 +48,7 @@ def _flaw(tenant: Tenant, overlay: Overlay, use: Use, names: set[str]) -> Flaw:
         remedy,
         where,
         (use.secret, *([near] if near else [])),
-        Severity.NOTICE if use.field == _PULL else None,
+        Severity.NOTICE if use.field == _PULL else Severity.WARNING if beside else None,
         overlay=overlay,
         fix=_fix(where, use.secret, near) if unread and not makers else None,
     )
