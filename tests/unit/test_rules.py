@@ -24,6 +24,8 @@ from tests.unit.manifest_samples import (
     patch,
     patched,
     reading,
+    searching,
+    sharing,
 )
 
 V1, BETA = "external-secrets.io/v1\n", "external-secrets.io/v1beta1\n"
@@ -48,6 +50,15 @@ BROKEN = {
         ByHand(reading("CHANGEME")),
         ByHand(reading("")),
         ByHand(reading(None)),
+        ByHand(one_overlay(external_secret(data=[{"secretKey": "URL"}]))),
+        # What the base says of the entry tells what is missing.
+        base_and_patch(WAITING, patch(entry("URL", ""))),
+        base_and_patch(WAITING, patch(entry("URL", None))),
+        base_and_patch(WAITING, patch({"secretKey": "URL", "remoteRef": {}})),
+        base_and_patch(WAITING, patch({"secretKey": "URL"})),
+        ByHand(base_and_patch(WAITING, patch({"secretKey": "URL", "remotRef": {"key": URL}}))),
+        searching("/zerotouch/_ENV_/shop"),
+        overlays(searching("/zerotouch/_ENV_/shop/")["overlays/prod/es.yaml"], "prod"),
     ],
     "base-names-environment": [
         overlays(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "prod", prod=patched("prod")),
@@ -58,6 +69,15 @@ BROKEN = {
         reading("/zerotouch/dev/shop/url"),
         reading("/zerotouch/production/shop/url"),
         base_and_patch(WAITING, patched("dev")),
+        searching("/zerotouch/dev/shop"),
+        searching("/zerotouch/dev"),
+        searching("/zerotouch/dev/"),
+        overlays(searching("/zerotouch/dev/shop")["overlays/prod/es.yaml"], "prod"),
+        one_overlay(
+            external_secret(data=[], dataFrom=[{"key": "/zerotouch/dev/shop/all"}]).replace(
+                V1, BETA.replace("beta", "alpha")
+            )
+        ),
     ],
     "path-mismatch": [
         ByHand(tree)
@@ -138,6 +158,7 @@ BROKEN = {
                     target={"name": "db", "creationPolicy": "Merge"},
                 ),
             ),
+            one_overlay(*(sharing(key, "{{ .URL }}", mergePolicy="Merge") for key in ("a", "b"))),
         )
     ],
     "not-in-kustomization": [
@@ -174,6 +195,7 @@ BROKEN = {
     "store-unknown": [
         one_overlay(UNSTORED),
         one_overlay(external_secret("a"), external_secret("b", secretStoreRef={"name": "aws-parameter-stor"})),
+        base_and_patch(WAITING, patch(entry("URL", URL) | {"sourceRef": {"storeRef": {"name": "aws-parameter-stor"}}})),
         ByHand(
             one_overlay(
                 external_secret("a"),

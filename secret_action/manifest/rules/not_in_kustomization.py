@@ -91,7 +91,7 @@ def _adding(tenant: Tenant, kustomization: str, name: str, overlays: list[Overla
         documents = load_documents(draft.text(f"{folder}/{name}").removeprefix("\ufeff"))
         resources = [each for each in documents if isinstance(each, dict)]
         added = read_external_secrets(resources, tenant.overlays[0].store, lambda *_: tenant.where)
-        waiting = [each for each in added if any(PLACEHOLDER in reference.path for reference in each.references)]
+        waiting = [each for each in added if any(PLACEHOLDER in entry.path for entry in each.entries)]
         for overlay in overlays:
             for each in waiting if folder != overlay.folder else ():
                 named = replace(each, namespace=text(get(node, "namespace")) or each.namespace)
