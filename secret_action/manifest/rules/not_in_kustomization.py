@@ -115,4 +115,5 @@ resources:
   - external-secrets/llm-keys-es.yaml
 """,
     compare=_compare,
+    annotated=False,
 )

@@ -44,6 +44,8 @@ class Rule:
     says of the same names in the same overlay stands in the place of what `check` says.
     symptoms: rules whose findings on the same ExternalSecret of the same overlay this one explains, so that one
     mistake is told once.
+    annotated: an annotation on an ExternalSecret may silence it, since what it finds is about one. silencing: what its
+    page says of silencing it, where that is not all.
     """
 
     id: str
@@ -56,8 +58,8 @@ class Rule:
     compare: Callable[[Tenant], Iterator[Flaw]] | None = None
     in_release: Severity | None = None
     symptoms: tuple[str, ...] = ()
-    silencing: str = "By `ignore` or by an annotation."
-    """What its page says of silencing it."""
+    annotated: bool = True
+    silencing: str = ""
 
 
 def references(overlay: Overlay) -> Iterator[tuple[ExternalSecret, Reference]]:

@@ -75,4 +75,5 @@ spec:
 """,
     compare=_compare,
     in_release=Severity.WARNING,
+    annotated=False,
 )

@@ -180,4 +180,5 @@ spec:
 """,
     check=_check,
     compare=_compare,
+    annotated=False,
 )
