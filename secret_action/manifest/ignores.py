@@ -93,10 +93,8 @@ def _idle(choice: _Choice, tenant: Tenant, refused: bool) -> Found:
         near = difflib.get_close_matches(ignore.rule, known, n=1, cutoff=0.0)
         why, remedy = "there is no such rule", f"Did you mean {near[0]}?"
     elif choice.external_secret and not known[ignore.rule].annotated:
-        why, remedy = (
-            "what that rule finds is about no single ExternalSecret",
-            "Write it under `ignore` in secrets.yaml.",
-        )
+        why = "what that rule finds is about no single ExternalSecret"
+        remedy = "Write it under `ignore` in secrets.yaml."
     elif not ignore.reason:
         why, remedy = "it gives no reason, so it silences nothing", "Write the reason as its text."
     elif refused:
