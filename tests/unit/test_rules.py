@@ -31,6 +31,13 @@ from tests.unit.manifest_samples import (
 V1, BETA = "external-secrets.io/v1\n", "external-secrets.io/v1beta1\n"
 
 
+def prefixed(**deployed):
+    """Two overlays of one base, of which one has a prefix for all names."""
+    tree = overlays(WAITING, "dev", "prod", dev=patched("dev"), prod=patched("prod"), **deployed)
+    tree["overlays/prod/kustomization.yaml"] += "namePrefix: eu-\n"
+    return tree
+
+
 class ByHand(dict):
     """A tree whose remedy is said in words alone."""
 
@@ -168,6 +175,10 @@ BROKEN = {
         overlays(external_secret(data=[entry("URL", URL.replace("prod", "_ENV_"))]), "prod", prod=patched("prod"))
         | {"overlays/prod/more.yaml": patch(entry("URL", URL), refreshInterval="2h")},
         ByHand(reading(URL) | {"spare/es.yaml": external_secret("llm")}),
+        # What it is for is not known where nothing renders.
+        ByHand(
+            base_and_patch(WAITING, patched("prod")) | {"overlays/prod/kustomization.yaml": kustomization("../../bas")}
+        ),
     ],
     "not-consumed": [
         ByHand(one_overlay(external_secret(), claim())),
@@ -189,6 +200,8 @@ BROKEN = {
     "unknown-secret": [
         one_overlay(external_secret("shop-db"), claim("shop-bd")),
         one_overlay(external_secret("shop-db"), deployment("shop-dbs")),
+        prefixed(deployed=claim("db")),
+        prefixed(deployed=deployment("db")),
         ByHand(one_overlay(external_secret(), claim("db", "mail"))),
         ByHand(one_overlay(deployment(volumes=[{"name": "v", "secret": {"secretName": "mail"}}]))),
     ],

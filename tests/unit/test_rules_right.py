@@ -163,6 +163,7 @@ RIGHT = {
     ],
     "unknown-secret": [
         one_overlay(external_secret(target={"name": "x"}), claim("x")),
+        base_and_patch(WAITING, patched("prod"), namePrefix="eu-"),
         one_overlay(other("db.io/v1", "PostgresInstance", "shop"), claim("shop-conn")),
         one_overlay(other("db.io/v1", "Database", "d", spec={"writeConnectionSecretToRef": {"name": "x"}}), claim("x")),
         one_overlay(other("bitnami.com/v1alpha1", "SealedSecret", "x"), deployment("x")),
