@@ -132,6 +132,8 @@ class ExternalSecret:
     others: tuple[Reference, ...] = ()
     """Its entries that ask for none of these, and are judged all the same: another store's, those that have no key
     (their path is empty), and `dataFrom.find`."""
+    of_cluster: bool = False
+    """It is what a ClusterExternalSecret makes in other namespaces: judged, and no run's affair."""
 
     @property
     def entries(self) -> tuple[Reference, ...]:

@@ -1,13 +1,14 @@
 """Rendered resources → the ExternalSecrets of the platform's store, and the workloads that read their Secrets.
 
 Pure: resources in, values out. Other kinds that name SSM keys (PushSecret, the predecessor of another group) are
-left alone.
+left alone. What a ClusterExternalSecret makes is read by itself, since no run may touch it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,9 @@ KEY_FIELDS = (("remoteRef", "key"), ("extract", "key"), ("find", "path"), ("key"
 Locate = Callable[[str, str, str, str], Location]
 """(origin file, ExternalSecret, secretKey, parameter path) → where it is written. An empty path asks for the entry of
 that secretKey; where that is empty too, for the ExternalSecret itself."""
+
+Place = Callable[[Mapping[str, Any], str, Any], Location]
+"""(resource, field, value) → where it is written."""
 
 
 def mapping(node: Any) -> Mapping[str, Any]:
@@ -93,6 +97,27 @@ def read_external_secrets(
             )
         )
     return tuple(found)
+
+
+def read_of_cluster(resources: Sequence[Mapping[str, Any]], store: str, place: Place) -> tuple[ExternalSecret, ...]:
+    """What the ClusterExternalSecrets among rendered resources make, under the name that they give it."""
+    makers = (resource for resource in resources if resource.get("kind") == "ClusterExternalSecret")
+    return tuple(made for maker in makers for made in _made_by(maker, store, place))
+
+
+def _made_by(maker: Mapping[str, Any], store: str, place: Place) -> Iterator[ExternalSecret]:
+    def locate(_origin: str, _name: str, secret_key: str, path: str) -> Location:
+        return place(maker, "key", path) if path else place(maker, "secretKey", secret_key)
+
+    spec = mapping(maker.get("spec"))
+    made = {
+        "apiVersion": maker.get("apiVersion"),
+        "kind": "ExternalSecret",
+        "metadata": {"name": spec.get("externalSecretName") or mapping(maker.get("metadata")).get("name")},
+        "spec": spec.get("externalSecretSpec"),
+    }
+    for external_secret in read_external_secrets([made], store, locate):
+        yield replace(external_secret, of_cluster=True)
 
 
 def _asks_for_one(entry: Reference) -> bool:

@@ -29,7 +29,8 @@ class Overlay:
     """One overlay, rendered.
 
     environment: as the SSM path says it. folder: relative to the repository's root; `where`: its kustomization file.
-    error: why it does not render; empty where it does. external_secrets: those of the platform's store.
+    error: why it does not render; empty where it does. external_secrets: those of the platform's store. of_cluster:
+    those that its ClusterExternalSecrets make.
     resources: all that was rendered, lists opened, as kustomize wrote it. sources: finds the file and line of it.
     """
 
@@ -41,6 +42,7 @@ class Overlay:
     store: str
     sources: Sources = field(compare=False, repr=False)
     external_secrets: tuple[ExternalSecret, ...] = ()
+    of_cluster: tuple[ExternalSecret, ...] = ()
     bases: tuple[Base, ...] = ()
     consumers: tuple[Consumer, ...] = ()
     resources: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)

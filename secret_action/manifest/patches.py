@@ -123,6 +123,8 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
             replace_in_line(draft, where, reference.path, keys[reference.path])
     if not shared:
         return
+    if external_secret.of_cluster:
+        raise EditError(f"ExternalSecret {external_secret.name} is made of another resource, in a file that is shared.")
     target = target_of(overlay, external_secret)
     if (patch := _operations(draft, overlay, target)) is None:
         write_patch(draft, overlay, target, resolved_lists(external_secret.spec, overlay.environment, keys))

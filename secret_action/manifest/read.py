@@ -10,7 +10,7 @@ from pathlib import Path
 
 from secret_action.errors import ManifestError
 from secret_action.manifest.definitions import FILE_NAME, Definition, Definitions, read_definitions
-from secret_action.manifest.external_secrets import flattened, read_consumers, read_external_secrets
+from secret_action.manifest.external_secrets import flattened, read_consumers, read_external_secrets, read_of_cluster
 from secret_action.manifest.ignores import merged, silence, without_symptoms
 from secret_action.manifest.kustomize import RenderError
 from secret_action.manifest.layout import bases_of, choose_overlay, list_overlays, tenant_folder
@@ -198,6 +198,7 @@ class Reading:
         return replace(
             overlay,
             external_secrets=read_external_secrets(resources, scope.store, sources.locate),
+            of_cluster=read_of_cluster(resources, scope.store, sources.place),
             bases=tuple(self._bases(folder)),
             consumers=read_consumers(resources),
             resources=resources,

@@ -148,6 +148,13 @@ def searching(path: str, **find: object) -> dict[str, str]:
     return one_overlay(external_secret(data=[], dataFrom=[{"find": find}]))
 
 
+def cluster_external_secret(path: str) -> str:
+    """A ClusterExternalSecret with one entry."""
+    made = yaml.safe_load(external_secret(data=[entry("URL", path)]))["spec"]
+    spec = {"externalSecretName": "shared", "namespaceSelectors": [], "externalSecretSpec": made}
+    return other("external-secrets.io/v1", "ClusterExternalSecret", "cluster", spec=spec)
+
+
 def sharing(key: str, text: str, **template: object) -> str:
     """An ExternalSecret that shares the Secret `db` with others, and whose template puts its URL there as this key."""
     made = {"data": {key: text}, **template}

@@ -8,6 +8,7 @@ from tests.unit.manifest_samples import (
     URL,
     WAITING,
     base_and_patch,
+    cluster_external_secret,
     entry,
     external_secret,
     judged,
@@ -62,6 +63,22 @@ def test_a_search_alone_makes_no_parameter(tmp_path):
     (manifest,) = judged(tmp_path, searching("/zerotouch/prod/shop")).manifests
     assert manifest.parameters == ()
     assert len(manifest.external_secrets) == 1
+
+
+def test_what_a_cluster_external_secret_makes_is_no_runs_affair(tmp_path):
+    """It is made in other namespaces, and may have the name of one that is refreshed."""
+    result = judged(tmp_path, one_overlay(cluster_external_secret(URL)))
+    assert result.findings == ()
+    (manifest,) = result.manifests
+    assert (manifest.external_secrets, manifest.parameters) == ((), ())
+
+
+@pytest.mark.parametrize("path", ["", "shop/url", "/zerotouch/prod/shop/Url", "/zerotouch/dev/shop/url"])
+def test_its_keys_are_judged_where_they_are_written(tmp_path, path):
+    """By every rule that judges keys."""
+    (finding,) = judged(tmp_path, one_overlay(cluster_external_secret(path))).findings
+    line = (tmp_path / finding.where.file).read_text().splitlines()[finding.where.line - 1]
+    assert line.endswith(f"key: {path}" if path else "secretKey: URL")
 
 
 def test_the_list_of_keys_of_an_old_version_asks_for_them(tmp_path):

@@ -31,7 +31,7 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
             )
     by_key: dict[tuple[str, str, str, str], Reference] = {}
     for external_secret, reference in references(overlay):
-        if not reference.secret_key:
+        if not reference.secret_key or external_secret.of_cluster:
             continue
         # A template makes other keys of these, which two ExternalSecrets that share a Secret do not share.
         sharer = "" if _arrives(external_secret, reference.secret_key) else external_secret.name

@@ -64,7 +64,7 @@ class Rule:
 
 def references(overlay: Overlay) -> Iterator[tuple[ExternalSecret, Reference]]:
     """Every entry of the overlay that reads the platform's store, with its ExternalSecret."""
-    for external_secret in overlay.external_secrets:
+    for external_secret in (*overlay.external_secrets, *overlay.of_cluster):
         for reference in external_secret.entries:
             if not reference.store:
                 yield external_secret, reference
@@ -72,7 +72,7 @@ def references(overlay: Overlay) -> Iterator[tuple[ExternalSecret, Reference]]:
 
 def readable(overlay: Overlay) -> Iterator[tuple[ExternalSecret, Reference]]:
     """The references whose key is a text that somebody has filled in: only these say anything."""
-    for external_secret in overlay.external_secrets:
+    for external_secret in (*overlay.external_secrets, *overlay.of_cluster):
         for reference in external_secret.references:
             if not unresolved(reference.path) and reference.path not in _others(external_secret):
                 yield external_secret, reference

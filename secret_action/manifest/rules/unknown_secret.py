@@ -30,9 +30,7 @@ def _flaw(tenant: Tenant, overlay: Overlay, use: Use, names: set[str]) -> Flaw:
     makers = [other.folder for other in tenant.overlays if other is not overlay and use.secret in made(other.resources)]
     renamed, near = overlay.sources.renamed(use.secret), meant(overlay, use.secret, names)
     if near == renamed:
-        said = (
-            f"the overlay makes it as {renamed}, since kustomize's namePrefix or nameSuffix does not reach this field"
-        )
+        said = f"the overlay makes it as {renamed}: kustomize's namePrefix and nameSuffix do not reach this field"
         remedy = f"Write {renamed} there, or give the ExternalSecret spec.target.name: {use.secret}"
     elif any(re.fullmatch(re.escape(use.secret) + "-[a-z0-9]{10}", name) for name in names):
         said = "kustomize adds a hash to the name of a generated Secret, and does not know this field"
