@@ -37,7 +37,7 @@ def _fix(overlay: Overlay, external_secret: ExternalSecret, path: str, wanted: s
 RULE = Rule(
     "wrong-environment",
     Severity.ERROR,
-    "a rendered key of another environment than its overlay's",
+    "a rendered key (or a folder that `dataFrom.find` searches) of another environment than its overlay's",
     "A copied overlay that still says `dev` makes production run on development's database, and says nothing.",
     """# overlays/prod/patches/secrets-patch.yaml
 spec:
