@@ -107,6 +107,10 @@ class Reference:
     """A pinned version or label; empty for the newest."""
     extract: bool = False
     """True where each property of the JSON object becomes a key (`dataFrom.extract`)."""
+    find: bool = False
+    """True where all parameters below `path` are searched (`dataFrom.find`): it is a folder, and names none of them."""
+    store: str = ""
+    """The store that is read, or the generator, where it is another than the platform's."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,18 @@ class ExternalSecret:
     labels: Mapping[str, Any]
     annotations: Mapping[str, Any]
     references: tuple[Reference, ...]
+    """The parameters of the platform's store that it asks for."""
     where: Location
+    others: tuple[Reference, ...] = ()
+    """Its entries that ask for none of these, and are judged all the same: another store's, those that have no key
+    (their path is empty), and `dataFrom.find`."""
+    of_cluster: bool = False
+    """It is what a ClusterExternalSecret makes in other namespaces: judged, and no run's affair."""
+
+    @property
+    def entries(self) -> tuple[Reference, ...]:
+        """All of both."""
+        return self.references + self.others
 
     @property
     def secret_name(self) -> str:

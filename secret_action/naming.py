@@ -80,7 +80,19 @@ class ParameterPath:
         for name in ("env", "service", "key"):
             pattern = pattern.replace(re.escape(f"{{{name}}}"), f"(?P<{name}>[^/]+)")
         match = re.fullmatch(pattern, path)
-        return PathParts(match["env"], match["service"], match["key"]) if match else None
+        if match is None:
+            return None
+        said = match.groupdict()
+        return PathParts(said.get("env", ""), said.get("service", ""), said.get("key", ""))
+
+    def at(self, path: str) -> ParameterPath:
+        """The template of the folders that are as deep as this path; of a parameter's path it is the same.
+
+        `/zerotouch/dev` → `/zerotouch/{env}`, and what such a folder does not say is empty when it is parsed.
+        """
+        folder = path.rstrip("/")
+        steps = self.template.split("/")[: folder.count("/") + 1]
+        return ParameterPath("/".join(steps) + path[len(folder) :])
 
     def owned(self, path: str, environment: str, service: str) -> bool:
         """True where the path belongs to this environment and service, so that this run may write it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from secret_action import contract
 from secret_action.cli import parser
 from secret_action.cluster.causes import CAUSES
-from secret_action.manifest.rules import all_rules
+from secret_action.manifest.rules import Rule, all_rules
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -108,9 +108,13 @@ def rules_page() -> str:
             rule.why,
             f"Breaks it:\n\n```yaml\n{rule.example.strip()}\n```",
             f"Mended:\n\n```yaml\n{rule.mended.strip()}\n```",
-            f"Silencing it: {rule.silencing}",
+            f"Silencing it: {rule.silencing or _silencing(rule)}",
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def _silencing(rule: Rule) -> str:
+    return "By `ignore` or by an annotation." if rule.annotated else "By `ignore`."
 
 
 def diagnosis_page() -> str:

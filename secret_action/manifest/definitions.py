@@ -190,7 +190,9 @@ def _violations(content: Mapping[str, Any], path: Path, shown: str) -> Iterator[
         else:
             yield Problem(
                 f"{shown}: {place or 'the file'}: {_words(error)}",
-                f"See {schema['$id']}.",
+                f"What belongs there: {error.schema['description']}"
+                if "description" in error.schema
+                else f"See {schema['$id']}.",
                 where=Location(shown, line_of(parent) if parent is not None else None),
             )
 
@@ -211,6 +213,8 @@ def _words(error: Any) -> str:
             return f"must be one of {', '.join(map(str, wanted))}."
         case "const":
             return f"must be {wanted}."
+        case "pattern" | "minLength" if error.instance.strip() == "":
+            return "must not be empty."
         case "pattern":
             return f"must match `{wanted}`."
         case "propertyNames" | "additionalProperties":

@@ -1,13 +1,15 @@
 """Rendered resources → the ExternalSecrets of the platform's store, and the workloads that read their Secrets.
 
 Pure: resources in, values out. Other kinds that name SSM keys (PushSecret, the predecessor of another group) are
-left alone.
+left alone. What a ClusterExternalSecret makes is read by itself, since no run may touch it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from secret_action.manifest.kustomize import ORIGIN
@@ -17,8 +19,17 @@ MANAGED_LABEL = "zerotouch.io/managed"
 _GROUP = "external-secrets.io/"
 _CLAIM_FIELD = re.compile(r"secret[0-9]*Name")
 
+_ALPHA = f"{_GROUP}v1alpha1"
+
+KEY_FIELDS = (("remoteRef", "key"), ("extract", "key"), ("find", "path"), ("key",))
+"""Where an entry of `data` or `dataFrom` says what it reads; the last one in v1alpha1."""
+
 Locate = Callable[[str, str, str, str], Location]
-"""(origin file, ExternalSecret, secretKey, parameter path) → where it is written."""
+"""(origin file, ExternalSecret, secretKey, parameter path) → where it is written. An empty path asks for the entry of
+that secretKey; where that is empty too, for the ExternalSecret itself."""
+
+Place = Callable[[Mapping[str, Any], str, Any], Location]
+"""(resource, field, value) → where it is written."""
 
 
 def mapping(node: Any) -> Mapping[str, Any]:
@@ -64,8 +75,9 @@ def read_external_secrets(
         name = str(metadata.get("name", ""))
         origin = _string(mapping(metadata.get("annotations")).get(ORIGIN))
         default_store = _string(mapping(spec.get("secretStoreRef")).get("name")) or store
-        references = tuple(_references(spec, name, origin, default_store, store, locate))
-        if default_store != store and not references:
+        old = resource.get("apiVersion") == _ALPHA
+        entries = tuple(_references(spec, name, default_store, store, partial(locate, origin, name), old=old))
+        if default_store != store and all(entry.store for entry in entries):
             continue
         labels = mapping(metadata.get("labels"))
         found.append(
@@ -79,49 +91,82 @@ def read_external_secrets(
                 annotations={
                     key: value for key, value in mapping(metadata.get("annotations")).items() if key != ORIGIN
                 },
-                references=references,
+                references=tuple(entry for entry in entries if _asks_for_one(entry)),
                 where=locate(origin, name, "", ""),
+                others=tuple(entry for entry in entries if not _asks_for_one(entry)),
             )
         )
     return tuple(found)
 
 
+def read_of_cluster(resources: Sequence[Mapping[str, Any]], store: str, place: Place) -> tuple[ExternalSecret, ...]:
+    """What the ClusterExternalSecrets among rendered resources make, under the name that they give it."""
+    makers = (resource for resource in resources if resource.get("kind") == "ClusterExternalSecret")
+    return tuple(made for maker in makers for made in _made_by(maker, store, place))
+
+
+def _made_by(maker: Mapping[str, Any], store: str, place: Place) -> Iterator[ExternalSecret]:
+    def locate(_origin: str, _name: str, secret_key: str, path: str) -> Location:
+        return place(maker, "key", path) if path else place(maker, "secretKey", secret_key)
+
+    spec = mapping(maker.get("spec"))
+    made = {
+        "apiVersion": maker.get("apiVersion"),
+        "kind": "ExternalSecret",
+        "metadata": {"name": spec.get("externalSecretName") or mapping(maker.get("metadata")).get("name")},
+        "spec": spec.get("externalSecretSpec"),
+    }
+    for external_secret in read_external_secrets([made], store, locate):
+        yield replace(external_secret, of_cluster=True)
+
+
+def _asks_for_one(entry: Reference) -> bool:
+    """Whether it names a parameter of the platform's store."""
+    return bool(entry.path) and not entry.find and not entry.store
+
+
 def _references(
-    spec: Mapping[str, Any], name: str, origin: str, default_store: str, store: str, locate: Locate
+    spec: Mapping[str, Any],
+    name: str,
+    default_store: str,
+    store: str,
+    locate: Callable[[str, str], Location],
+    *,
+    old: bool,
 ) -> Iterator[Reference]:
+    for kind, entry, said in _entries(spec, old=old):
+        key, secret_key = said.get("key"), _string(entry.get("secretKey"))
+        # A key that is not a string in the render breaks a rule, which shows it as kustomize wrote it.
+        path = "" if key is None else str(key)
+        source = mapping(entry.get("sourceRef"))
+        generator = _string(mapping(source.get("generatorRef")).get("kind"))
+        reads = _string(mapping(source.get("storeRef")).get("name")) or generator or default_store
+        yield Reference(
+            path=path,
+            where=locate(secret_key, path),
+            external_secret=name,
+            secret_key=secret_key,
+            property=_string(said.get("property")),
+            version=_string(said.get("version")),
+            extract=kind == "extract",
+            find=kind == "find",
+            store="" if reads == store else reads,
+        )
+
+
+def _entries(spec: Mapping[str, Any], *, old: bool) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Kind of each entry of both lists, the entry, and what in it says `key` (or would, were it there).
+
+    old: `dataFrom` is a list of keys, as in v1alpha1.
+    """
     for entry in map(mapping, _sequence(spec.get("data"))):
-        remote, key = mapping(entry.get("remoteRef")), _string(entry.get("secretKey"))
-        if _store_of(entry, default_store) == store and "key" in remote:
-            path = _path(remote["key"])
-            yield Reference(
-                path=path,
-                where=locate(origin, name, key, path),
-                external_secret=name,
-                secret_key=key,
-                property=_string(remote.get("property")),
-                version=_string(remote.get("version")),
-            )
+        yield "data", entry, mapping(entry.get("remoteRef"))
     for entry in map(mapping, _sequence(spec.get("dataFrom"))):
-        extract = mapping(entry.get("extract"))
-        if _store_of(entry, default_store) == store and "key" in extract:
-            path = _path(extract["key"])
-            yield Reference(
-                path=path,
-                where=locate(origin, name, "", path),
-                external_secret=name,
-                property=_string(extract.get("property")),
-                version=_string(extract.get("version")),
-                extract=True,
-            )
-
-
-def _path(node: Any) -> str:
-    """A key as text. One that is not a string in the render breaks a rule, which shows it as kustomize wrote it."""
-    return node if isinstance(node, str) else str(node)
-
-
-def _store_of(entry: Mapping[str, Any], default: str) -> str:
-    return _string(mapping(mapping(entry.get("sourceRef")).get("storeRef")).get("name")) or default
+        find = mapping(entry.get("find"))
+        if "find" not in entry:
+            yield "extract", entry, entry if old else mapping(entry.get("extract"))
+        elif "path" in find:  # without one it searches by name or tag alone
+            yield "find", entry, {"key": find["path"]}
 
 
 def read_consumers(resources: Sequence[Mapping[str, Any]]) -> tuple[Consumer, ...]:

@@ -30,11 +30,16 @@ class _Choice:
     overlay: str = ""
     external_secret: str = ""
 
-    def covers(self, finding: Finding) -> bool:
+    def covers(self, found: Found) -> bool:
+        finding = found.finding
         if finding.rule != self.ignore.rule or not self.ignore.reason:
             return False
         if self.external_secret:
-            return finding.about[:1] == (self.external_secret,) and finding.overlay in ("", self.overlay)
+            return (
+                found.rule.annotated
+                and finding.about[:1] == (self.external_secret,)
+                and finding.overlay in ("", self.overlay)
+            )
         names = (*finding.about, finding.where.file, finding.overlay, finding.overlay.rpartition("/")[2])
         return any(fnmatchcase(name, self.ignore.covers) for name in names if name)
 
@@ -53,7 +58,7 @@ def silence(
     effective: set[Ignore] = set()
     refused: set[Ignore] = set()
     for each in found:
-        covering = [choice.ignore for choice in choices if choice.covers(each.finding)]
+        covering = [choice.ignore for choice in choices if choice.covers(each)]
         (refused if each.firm else effective).update(covering)
         if covering and not each.firm:
             silenced.append(Silenced(each.finding, covering[0].reason, covering[0].where))
@@ -83,10 +88,13 @@ def _annotations(tenant: Tenant) -> Iterator[_Choice]:
 
 def _idle(choice: _Choice, tenant: Tenant, refused: bool) -> Found:
     ignore = choice.ignore
-    known = [rule.id for rule in all_rules()]
+    known = {rule.id: rule for rule in all_rules()}
     if ignore.rule not in known:
         near = difflib.get_close_matches(ignore.rule, known, n=1, cutoff=0.0)
         why, remedy = "there is no such rule", f"Did you mean {near[0]}?"
+    elif choice.external_secret and not known[ignore.rule].annotated:
+        why = "what that rule finds is about no single ExternalSecret"
+        remedy = "Write it under `ignore` in secrets.yaml."
     elif not ignore.reason:
         why, remedy = "it gives no reason, so it silences nothing", "Write the reason as its text."
     elif refused:

@@ -248,8 +248,9 @@ def _error(code: int, message: str, wrapper: str, overlay: str, folder: Path) ->
 
 def _clean(message: str, wrapper: str, overlay: str, folder: Path) -> str:
     """kustomize's own words, without this machine's paths and without klog's frame."""
-    if match := re.search(r'"command failed" err="(.*)"\s*$', message, re.DOTALL):
-        message = match[1]
+    # klog quotes what is one line, and indents what is more.
+    if match := re.search(r'"command failed" err=(?:"(.*)"|<\n(.*)\n >)\s*$', message, re.DOTALL):
+        message = match[1] or match[2].strip()
     message = message.replace("\\n", "\n").replace('\\"', '"').removeprefix("Error: ")
     real = os.path.realpath(folder)
     for path in sorted({overlay, str(folder), real}, key=len, reverse=True):

@@ -35,8 +35,9 @@ class Overlay:
     """One overlay, rendered.
 
     environment: as the SSM path says it. folder: relative to the repository's root; `where`: its kustomization file.
-    error: why it does not render; empty where it does. external_secrets: those of the platform's store.
-    bases: what it is built of, the nearest first. environments: all that the tenant has overlays for.
+    error: why it does not render; empty where it does. external_secrets: those of the platform's store. of_cluster:
+    those that its ClusterExternalSecrets make. bases: what it is built of, the nearest first. environments: all that
+    the tenant has overlays for.
     resources: all that was rendered, lists opened, as kustomize wrote it. sources: finds the file and line of it.
     """
 
@@ -48,6 +49,7 @@ class Overlay:
     store: str
     sources: Sources = field(compare=False, repr=False)
     external_secrets: tuple[ExternalSecret, ...] = ()
+    of_cluster: tuple[ExternalSecret, ...] = ()
     bases: tuple[Base, ...] = ()
     environments: frozenset[str] = frozenset()
     consumers: tuple[Consumer, ...] = ()

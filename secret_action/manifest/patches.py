@@ -17,6 +17,7 @@ import yaml
 
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
+from secret_action.manifest.external_secrets import KEY_FIELDS
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import (
@@ -115,21 +116,23 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
     external_secret: as rendered. keys: the new path by the old one. A patch that has to be written for it holds the
     whole list, and leaves no placeholder in it.
     """
-    wanted = {reference.where: reference for reference in external_secret.references if reference.path in keys}
+    wanted = {reference.where: reference for reference in external_secret.entries if reference.path in keys}
     shared = [reference for where, reference in wanted.items() if not is_own(overlay, where)]
     for where, reference in wanted.items():
         if reference not in shared:
             replace_in_line(draft, where, reference.path, keys[reference.path])
     if not shared:
         return
+    if external_secret.of_cluster:
+        raise EditError(f"ExternalSecret {external_secret.name} is made of another resource, in a file that is shared.")
     target = target_of(overlay, external_secret)
     if (patch := _operations(draft, overlay, target)) is None:
         write_patch(draft, overlay, target, resolved_lists(external_secret.spec, overlay.environment, keys))
         return
     for field in ("data", "dataFrom"):
-        for at, place in _key_places(external_secret.spec.get(field)):
-            if new := keys.get(place["key"]):
-                operation = {"op": "replace", "path": f"/spec/{field}/{at}/key", "value": new}
+        for at, place, key in _key_places(external_secret.spec.get(field)):
+            if new := keys.get(place[key]):
+                operation = {"op": "replace", "path": f"/spec/{field}/{at}", "value": new}
                 _edit(draft, patch, _appending(operation))
 
 
@@ -140,8 +143,8 @@ def resolved_lists(spec: Mapping[str, Any], environment: str, keys: Mapping[str,
     """
     lists = copy.deepcopy({field: spec[field] for field in ("data", "dataFrom") if list(_key_places(spec.get(field)))})
     for entries in lists.values():
-        for _, place in _key_places(entries):
-            place["key"] = keys.get(place["key"]) or place["key"].replace(PLACEHOLDER, environment)
+        for _, place, key in _key_places(entries):
+            place[key] = keys.get(place[key]) or place[key].replace(PLACEHOLDER, environment)
     return {field: [in_order(entry) for entry in entries] for field, entries in lists.items()}
 
 
@@ -154,13 +157,15 @@ def _appending(operation: Mapping[str, str]) -> Change:
     return lambda content, document: yaml_edit.append(content, document, (), operation)
 
 
-def _key_places(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The mappings that hold the keys of a list of entries, and how a JSON pointer names each below the list."""
+def _key_places(entries: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """How a JSON pointer names each key below a list of entries, the mapping that holds it, and under which field."""
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        for field in ("remoteRef", "extract"):
-            place = entry.get(field) if isinstance(entry, dict) else None
-            if isinstance(place, dict) and isinstance(place.get("key"), str):
-                yield f"{index}/{field}", place
+        for *parents, key in KEY_FIELDS:
+            place = entry
+            for field in parents:
+                place = place.get(field) if isinstance(place, dict) else None
+            if isinstance(place, dict) and isinstance(place.get(key), str):
+                yield "/".join([str(index), *parents, key]), place, key
 
 
 def target_of(overlay: Overlay, external_secret: ExternalSecret) -> Target:
@@ -227,7 +232,7 @@ def _giving(field: str, value: Any) -> Change:
 def _identity(entry: Any) -> Any:
     """What makes an entry of a list the one that it is, however its scalars are written."""
     entry = entry if isinstance(entry, dict) else {}
-    key = next((place.get("key") for _, place in _key_places([entry])), None)
+    key = next((place[field] for _, place, field in _key_places([entry])), None)
     return entry.get("secretKey"), key
 
 

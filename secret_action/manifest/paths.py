@@ -6,7 +6,7 @@ import re
 
 from secret_action.manifest.overlay import Overlay
 from secret_action.model import Reference
-from secret_action.naming import PLACEHOLDER, canonical_environment, normalised_key
+from secret_action.naming import PLACEHOLDER, ParameterPath, canonical_environment, normalised_key
 
 _VARIABLE = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\{\{.*?\}\}|<[^<>]+>")
 """Of Flux and envsubst, of kustomize, of templates, and what a person puts in angle brackets."""
@@ -36,17 +36,23 @@ def names_environment(name: str, *others: str) -> bool:
     return canonical_environment(name) in {canonical_environment(other) for other in (*_ENVIRONMENTS, *others)}
 
 
+def template_of(overlay: Overlay, reference: Reference) -> ParameterPath:
+    """What the path of a reference is to follow: that of a search is a folder."""
+    return overlay.parameter_path.at(reference.path) if reference.find else overlay.parameter_path
+
+
 def in_environment(overlay: Overlay, path: str) -> str:
     """The path as this overlay must ask for it: its environment in the place of the placeholder or of another's."""
-    parts = overlay.parameter_path.parse(path)
+    template = overlay.parameter_path.at(path)
+    parts = template.parse(path)
     if parts and (parts.environment == PLACEHOLDER or names_environment(parts.environment)):
-        return overlay.parameter_path.render(overlay.environment, parts.service, parts.key)
+        return template.render(overlay.environment, parts.service, parts.key)
     return path.replace(PLACEHOLDER, overlay.environment)
 
 
 def suggested(overlay: Overlay, reference: Reference) -> str:
     """The path that an entry would have if all that cannot be told from its own one were as usual."""
-    template, path = overlay.parameter_path, in_environment(overlay, reference.path)
+    template, path = template_of(overlay, reference), in_environment(overlay, reference.path)
     if not unresolved(path) and template.parse(path):
         return path
     last = path.rpartition("/")[2]

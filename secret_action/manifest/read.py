@@ -10,7 +10,7 @@ from pathlib import Path
 from secret_action.errors import ManifestError
 from secret_action.manifest.building import Building
 from secret_action.manifest.definitions import FILE_NAME, Definition, Definitions, read_definitions
-from secret_action.manifest.external_secrets import flattened, read_consumers, read_external_secrets
+from secret_action.manifest.external_secrets import flattened, read_consumers, read_external_secrets, read_of_cluster
 from secret_action.manifest.ignores import merged, silence, without_symptoms
 from secret_action.manifest.kustomize import RenderError
 from secret_action.manifest.layout import (
@@ -199,6 +199,7 @@ class Reading:
         return replace(
             overlay,
             external_secrets=read_external_secrets(resources, scope.store, sources.locate),
+            of_cluster=read_of_cluster(resources, scope.store, sources.place),
             bases=tuple(self._building.bases(folder)),
             environments=frozenset(self._overlays) - {""},
             consumers=read_consumers(resources),

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from secret_action.manifest.external_secrets import KEY_FIELDS
 from secret_action.manifest.kustomize import ORIGIN, kustomization_file
 from secret_action.manifest.yaml_files import (
     compose_documents,
@@ -52,15 +53,14 @@ class Sources:
         """Where a rendered key is written.
 
         origin: the resource's origin file, relative to the folder. name: the ExternalSecret as rendered.
-        path: the parameter's path; empty asks for the ExternalSecret itself.
+        path: the parameter's path; empty for an entry without one, and with no secretKey either for the
+        ExternalSecret itself.
         """
         origin_file = self._origin_file(origin)
         names = self._names("ExternalSecret", name, origin_file)
-        if not path:
-            return self._definition(origin_file, "ExternalSecret", names) or self.fallback
         for file in self.files:
-            places = self._entries(file, names, secret_key, path)
-            if not places:
+            places = self._entries(file, names, secret_key, path) if path or secret_key else []
+            if path and not places:
                 places = [
                     node
                     for document in documents(file)
@@ -72,7 +72,7 @@ class Sources:
                 return self.location(file, places[0])
             if places:
                 return self.location(file)
-        return self.fallback
+        return (None if path else self._definition(origin_file, "ExternalSecret", names)) or self.fallback
 
     def definition(self, resource: Mapping[str, Any]) -> Location:
         """Where a rendered resource is defined: the line of its name."""
@@ -160,15 +160,21 @@ class Sources:
         return None
 
     def _entries(self, file: Path, names: set[str], secret_key: str, path: str) -> list[yaml.Node]:
-        """The key nodes of entries with this path in ExternalSecrets (whole ones or patches) of these names."""
+        """The key nodes of entries with this path in ExternalSecrets (whole ones or patches) of these names.
+
+        Of an entry that has none, its secretKey.
+        """
         found = []
         for document in documents(file):
             if text(get(document, "kind")) != "ExternalSecret" or text(get(document, "metadata", "name")) not in names:
                 continue
             for entry in items(get(document, "spec", "data")) + items(get(document, "spec", "dataFrom")):
-                key = get(entry, "remoteRef", "key") or get(entry, "extract", "key")
-                if key is not None and text(key) == path and text(get(entry, "secretKey")) == secret_key:
-                    found.append(key)
+                places = (get(entry, *fields) for fields in KEY_FIELDS)
+                key = next((place for place in places if place is not None), None)
+                shown = "" if key is None or key.tag == "tag:yaml.org,2002:null" else text(key)
+                node = key or get(entry, "secretKey")
+                if node is not None and shown == path and text(get(entry, "secretKey")) == secret_key:
+                    found.append(node)
         return found
 
     def location(self, file: Path, node: yaml.Node | None = None) -> Location:

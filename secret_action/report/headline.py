@@ -14,9 +14,10 @@ from secret_action.model import (
     WriteState,
 )
 from secret_action.report import facts
-from secret_action.report.words import be, count, listed, shorten
+from secret_action.report.words import be, count, listed, shorten, some, visible
 
 _REASON_LIMIT = 300
+_FEW_OVERLAYS = 3
 
 
 def headline(report: RunReport) -> str:
@@ -106,7 +107,13 @@ def _valid(report: RunReport) -> str:
     told = [facts.overlays(report), facts.severities(report) or "no findings"]
     if report.silenced:
         told.append(f"{len(report.silenced):,} silenced")
-    return f"The manifests of {facts.subject(report)} are valid: {', '.join(told)}."
+    return f"The manifests of {facts.subject(report)} are valid: {', '.join(told)}{_unseen(report)}."
+
+
+def _unseen(report: RunReport) -> str:
+    """The overlays of which nothing is known; a tenant may silence that they do not render."""
+    folders = [visible(manifest.overlay) for manifest in report.manifests if not manifest.rendered]
+    return f"; not judged, for want of a render: {some(folders, _FEW_OVERLAYS)}" if folders else ""
 
 
 def _failed(report: RunReport) -> str:

@@ -174,6 +174,26 @@ def reading(path: object, key: str = "URL", **remote: str) -> dict[str, str]:
     return one_overlay(external_secret(data=[entry(key, path, **remote)]))
 
 
+def searching(path: str, **find: object) -> dict[str, str]:
+    """One overlay with one ExternalSecret that takes all parameters below a path."""
+    find = {"path": path, "name": {"regexp": ".*"}, **find}
+    return one_overlay(external_secret(data=[], dataFrom=[{"find": find}]))
+
+
+def cluster_external_secret(path: str) -> str:
+    """A ClusterExternalSecret with one entry."""
+    made = yaml.safe_load(external_secret(data=[entry("URL", path)]))["spec"]
+    spec = {"externalSecretName": "shared", "namespaceSelectors": [], "externalSecretSpec": made}
+    return other("external-secrets.io/v1", "ClusterExternalSecret", "cluster", spec=spec)
+
+
+def sharing(key: str, text: str, **template: object) -> str:
+    """An ExternalSecret that shares the Secret `db` with others, and whose template puts its URL there as this key."""
+    made = {"data": {key: text}, **template}
+    target = {"name": "db", "creationPolicy": "Merge", "template": made}
+    return external_secret(key, data=[entry("URL", f"/zerotouch/prod/shop/{key}")], target=target)
+
+
 def base_and_patch(base: str, text: str, **fields: object) -> dict[str, str]:
     """A base, and an overlay that patches it."""
     listed = kustomization("../../base", patches=[{"path": "patch.yaml"}], **fields)

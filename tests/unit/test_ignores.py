@@ -12,6 +12,7 @@ from tests.unit.manifest_samples import (
     judged,
     kustomization,
     one_overlay,
+    other,
     overlays,
     patched,
 )
@@ -61,8 +62,8 @@ def test_an_entry_covers_a_key_or_a_path(tmp_path, covers):
 
 def test_an_annotation_covers_its_own_external_secret_alone(tmp_path):
     """The reason is its text, and the place its line."""
-    other = FOREIGN.replace("name: db", "name: jwks")
-    result = judged(tmp_path, one_overlay(annotated(FOREIGN, "label-missing", "agreed\n  in June"), other), "")
+    jwks = FOREIGN.replace("name: db", "name: jwks")
+    result = judged(tmp_path, one_overlay(annotated(FOREIGN, "label-missing", "agreed\n  in June"), jwks), "")
     assert [finding.about[0] for finding in result.findings] == ["jwks"]
     (silenced,) = result.silenced
     assert (silenced.finding.about[0], silenced.reason) == ("db", "agreed in June")
@@ -153,6 +154,36 @@ def test_an_annotation_without_a_reason_silences_nothing(tmp_path, reason):
     result = judged(tmp_path, one_overlay(text), "")
     assert told(result) == ["label-missing", "unused-ignore"]
     assert "gives no reason" in result.findings[1].message
+
+
+@pytest.mark.parametrize("names", [("db",), ("mail", "db")])
+def test_an_annotation_silences_no_finding_that_is_about_more_than_its_own(tmp_path, names):
+    """Wherever the ExternalSecret stands among those that are named; the notice says what does."""
+    old = [
+        external_secret(name, data=[entry("URL", f"/zerotouch/prod/shop/{name}")]).replace("/v1\n", "/v1beta1\n")
+        for name in names
+    ]
+    old[-1] = annotated(old[-1], "api-version-retired", "the cluster is upgraded in June")
+    result = judged(tmp_path, one_overlay(*old), "")
+    assert told(result) == ["api-version-retired", "unused-ignore"]
+    assert "`ignore` in secrets.yaml" in result.findings[1].remedy
+    silenced = judged(tmp_path, one_overlay(*old) | ignoring(("api-version-retired", "db")), "")
+    assert told(silenced) == ["unused-ignore"]
+
+
+def test_an_annotation_is_for_an_external_secret_and_not_for_the_secret_of_its_name(tmp_path):
+    """A value in Git stays one."""
+    secret = other("v1", "Secret", "db", stringData={"PASSWORD": "hunter2"})
+    result = judged(tmp_path, one_overlay(annotated(external_secret(), "value-in-git", "it is none"), secret), "")
+    assert told(result) == ["value-in-git", "unused-ignore"]
+
+
+def test_what_is_not_rendered_is_not_taken_for_judged(tmp_path):
+    """A tenant may choose to live with it, but its overlay says nothing then, and not that it has no secrets."""
+    tree = {"overlays/prod/kustomization.yaml": kustomization("missing.yaml")}
+    result = judged(tmp_path, tree | ignoring(("does-not-render", "prod")), "")
+    assert told(result) == []
+    assert [manifest.rendered for manifest in result.manifests] == [False]
 
 
 def test_a_choice_is_used_as_long_as_one_overlay_needs_it(tmp_path):

@@ -112,6 +112,8 @@ def test_all_that_is_wrong_comes_at_once(tmp_path):
         ('version: 1\nparameters: {"url\\n": {}}\n', "is no key"),
         ('version: 1\nparameters: {url: {from: "APP_PRIVATE_KEY\\n"}}\n', "must match"),
         ('version: 1\nenvironments: ["prod\\n"]\n', "must match"),
+        ("version: 1\nignore: [{rule: x, covers: y, reason: ''}]\n", "ignore.0.reason: must not be empty"),
+        ("version: 1\nignore: [{rule: x, covers: '', reason: z}]\n", "ignore.0.covers: must not be empty"),
         ("version: 1\nparameters: !!python/object/apply:os.system [ls]\n", "is not YAML"),
         ("version: 1\n1: x\n", "the name 1 is not a text"),
         ("version: 1\nparameters: {1: {}}\n", "the name 1 is not a text"),

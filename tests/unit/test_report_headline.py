@@ -33,6 +33,12 @@ def of_tenants(*services: str) -> RunReport:
     return replace(report, findings=(), silenced=(), exit_code=0)
 
 
+def unrendered(report: RunReport) -> RunReport:
+    """The last overlay does not render, which is silenced."""
+    *others, last = report.manifests
+    return replace(report, manifests=(*others, replace(last, rendered=False)))
+
+
 REFRESHED = replace(samples.first_release(), mode="refresh", plan=None, writes=())
 BEFORE_THE_PLAN = replace(samples.first_release(), plan=None, writes=(), refreshes=())
 PROVEN, NOT_PROVEN = RefreshState.PROVEN, RefreshState.NOT_PROVEN
@@ -109,6 +115,11 @@ PROVEN, NOT_PROVEN = RefreshState.PROVEN, RefreshState.NOT_PROVEN
         (
             replace(samples.validating(), findings=(), exit_code=0),
             "The manifests of my-service are valid: 4 overlays, no findings, 1 silenced.",
+        ),
+        (
+            unrendered(of_tenants("a", "a")),
+            "The manifests of a are valid: 2 overlays, no findings; "
+            "not judged, for want of a render: tenants/my-service/overlays/prod.",
         ),
         (
             of_tenants("a", "b", "c"),

@@ -12,6 +12,7 @@ from tests.unit.manifest_samples import (
     WAITING,
     base_and_patch,
     claim,
+    cluster_external_secret,
     deployment,
     entry,
     external_secret,
@@ -25,6 +26,8 @@ from tests.unit.manifest_samples import (
     patch,
     patched,
     reading,
+    searching,
+    sharing,
     with_component,
     with_layer,
 )
@@ -33,6 +36,13 @@ V1, BETA = "external-secrets.io/v1\n", "external-secrets.io/v1beta1\n"
 
 
 SPELLINGS = ("prod", "production")
+
+
+def prefixed(**deployed):
+    """Two overlays of one base, of which one has a prefix for all names."""
+    tree = overlays(WAITING, "dev", "prod", dev=patched("dev"), prod=patched("prod"), **deployed)
+    tree["overlays/prod/kustomization.yaml"] += "namePrefix: eu-\n"
+    return tree
 
 
 class ByHand(dict):
@@ -54,6 +64,15 @@ BROKEN = {
         ByHand(reading("CHANGEME")),
         ByHand(reading("")),
         ByHand(reading(None)),
+        ByHand(one_overlay(external_secret(data=[{"secretKey": "URL"}]))),
+        # What the base says of the entry tells what is missing.
+        base_and_patch(WAITING, patch(entry("URL", ""))),
+        base_and_patch(WAITING, patch(entry("URL", None))),
+        base_and_patch(WAITING, patch({"secretKey": "URL", "remoteRef": {}})),
+        base_and_patch(WAITING, patch({"secretKey": "URL"})),
+        ByHand(base_and_patch(WAITING, patch({"secretKey": "URL", "remotRef": {"key": URL}}))),
+        searching("/zerotouch/_ENV_/shop"),
+        overlays(searching("/zerotouch/_ENV_/shop/")["overlays/prod/es.yaml"], "prod"),
     ],
     "base-names-environment": [
         overlays(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "prod", prod=patched("prod")),
@@ -68,6 +87,17 @@ BROKEN = {
         reading("/zerotouch/dev/shop/url"),
         reading("/zerotouch/production/shop/url"),
         base_and_patch(WAITING, patched("dev")),
+        one_overlay(cluster_external_secret("/zerotouch/dev/shop/url")),
+        ByHand(overlays(cluster_external_secret("/zerotouch/dev/shop/url"), "prod")),
+        searching("/zerotouch/dev/shop"),
+        searching("/zerotouch/dev"),
+        searching("/zerotouch/dev/"),
+        overlays(searching("/zerotouch/dev/shop")["overlays/prod/es.yaml"], "prod"),
+        one_overlay(
+            external_secret(data=[], dataFrom=[{"key": "/zerotouch/dev/shop/all"}]).replace(
+                V1, BETA.replace("beta", "alpha")
+            )
+        ),
     ],
     "path-mismatch": [
         ByHand(tree)
@@ -158,6 +188,7 @@ BROKEN = {
                     target={"name": "db", "creationPolicy": "Merge"},
                 ),
             ),
+            one_overlay(*(sharing(key, "{{ .URL }}", mergePolicy="Merge") for key in ("a", "b"))),
         )
     ],
     "not-in-kustomization": [
@@ -167,6 +198,10 @@ BROKEN = {
         overlays(external_secret(data=[entry("URL", URL.replace("prod", "_ENV_"))]), "prod", prod=patched("prod"))
         | {"overlays/prod/more.yaml": patch(entry("URL", URL), refreshInterval="2h")},
         ByHand(reading(URL) | {"spare/es.yaml": external_secret("llm")}),
+        # What it is for is not known where nothing renders.
+        ByHand(
+            base_and_patch(WAITING, patched("prod")) | {"overlays/prod/kustomization.yaml": kustomization("../../bas")}
+        ),
     ],
     "not-consumed": [
         ByHand(one_overlay(external_secret(), claim())),
@@ -188,12 +223,15 @@ BROKEN = {
     "unknown-secret": [
         one_overlay(external_secret("shop-db"), claim("shop-bd")),
         one_overlay(external_secret("shop-db"), deployment("shop-dbs")),
+        prefixed(deployed=claim("db")),
+        prefixed(deployed=deployment("db")),
         ByHand(one_overlay(external_secret(), claim("db", "mail"))),
         ByHand(one_overlay(deployment(volumes=[{"name": "v", "secret": {"secretName": "mail"}}]))),
     ],
     "store-unknown": [
         one_overlay(UNSTORED),
         one_overlay(external_secret("a"), external_secret("b", secretStoreRef={"name": "aws-parameter-stor"})),
+        base_and_patch(WAITING, patch(entry("URL", URL) | {"sourceRef": {"storeRef": {"name": "aws-parameter-stor"}}})),
         ByHand(
             one_overlay(
                 external_secret("a"),

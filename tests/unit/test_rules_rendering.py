@@ -84,6 +84,15 @@ def test_kustomizes_words_come_without_this_machines_paths(tmp_path):
     assert "\n" not in finding.message
 
 
+def test_kustomizes_words_are_the_same_in_every_run(tmp_path):
+    """kubectl puts them into a frame with the time and a process id, in another way where they are several lines."""
+    tree = {"overlays/prod/kustomization.yaml": kustomization(helmCharts=[{"name": "redis", "version": "1.0.0"}])}
+    (finding,) = judged(tmp_path, tree).findings
+    assert "Helm" in finding.remedy
+    assert finding.message.startswith("tenants/shop/overlays/prod does not render: trouble configuring builtin Helm")
+    assert finding.message.endswith("must specify --enable-helm")
+
+
 def test_a_neighbour_that_does_not_render_is_said_beside_the_others_findings(tmp_path):
     """One broken overlay hides nothing of the next."""
     tree = one_overlay(external_secret(labels={})) | {"overlays/dev/kustomization.yaml": kustomization("missing.yaml")}

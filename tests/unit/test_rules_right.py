@@ -23,6 +23,8 @@ from tests.unit.manifest_samples import (
     patch,
     patched,
     reading,
+    searching,
+    sharing,
     with_component,
     with_layer,
 )
@@ -45,6 +47,11 @@ RIGHT = {
         base_and_patch(WAITING, patched("prod")),
         base_and_patch(external_secret(data=[entry("URL", "REPLACE_ME")]), patched("prod")),
         reading("/zerotouch/prod/todo/url"),  # a service that is called todo
+        one_overlay(external_secret(dataFrom=[{"sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}}])),
+        one_overlay(external_secret(dataFrom=[{"find": {"name": {"regexp": "^shop-"}}}])),
+        one_overlay(
+            external_secret(data=[entry("A", URL), {"secretKey": "B", "sourceRef": {"storeRef": {"name": "vault"}}}])
+        ),
     ],
     "base-names-environment": [
         # No environment: all of them share it.
@@ -70,6 +77,18 @@ RIGHT = {
             "overlays/production/es.yaml": external_secret(),
         },
         reading("/zerotouch/_ENV_/shop/url"),  # said by placeholder-left
+        searching("/zerotouch/prod/shop"),
+        searching("/zerotouch"),
+        searching("/"),
+        searching("/acme/dev"),
+        reading("/zerotouch/dev"),  # no folder: said by path-mismatch
+        one_overlay(
+            external_secret(
+                dataFrom=[
+                    {"find": {"path": "/zerotouch/dev/shop"}, "sourceRef": {"storeRef": {"name": "vault", "kind": "x"}}}
+                ]
+            )
+        ),
         overlays(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")]), "prod"),  # said of the base
     ],
     "path-mismatch": [
@@ -83,6 +102,7 @@ RIGHT = {
             )
         ),
         one_overlay(external_secret(data=[], dataFrom=[{"find": {"name": {"regexp": ".*"}}}])),
+        searching("/acme/shop"),
         one_overlay(external_secret().replace("external-secrets.io/v1", "kubernetes-client.io/v1").replace(URL, "x")),
     ],
     "key-not-normalised": [
@@ -98,6 +118,10 @@ RIGHT = {
         base_and_patch(TWO_WAITING, patch(entry("URL", URL), entry("CA", CA))),
         # A JSON6902 patch changes one entry and leaves the others.
         operations(TWO_WAITING.replace("_ENV_", "prod"), (0, URL)),
+        # It is there, though it reads another store, or nothing.
+        base_and_patch(WAITING, patch(entry("URL", URL) | {"sourceRef": {"storeRef": {"name": "vault"}}})),
+        base_and_patch(WAITING, patch({"secretKey": "URL", "remoteRef": {}})),
+        base_and_patch(WAITING, patch({"secretKey": "URL", "remotRef": {"key": URL}})),
         # A new key that only one environment's ExternalSecret of that name has in common with nobody.
         one_overlay(external_secret("a"), external_secret("b", data=[entry("CA", CA)])),
         # Lost on the way, and there again in the overlay.
@@ -138,6 +162,8 @@ RIGHT = {
             external_secret("a", target={"name": "db"}),
             external_secret("b", data=[entry("CA", CA)], target={"name": "db", "creationPolicy": "Merge"}),
         ),
+        # Each template makes another key of the same name.
+        one_overlay(external_secret(data=[entry("CA", CA)]), sharing("a", "{{ .URL }}"), sharing("b", "{{ .URL }}")),
     ],
     "not-in-kustomization": [
         base_and_patch(WAITING, patched("prod")),
@@ -176,6 +202,7 @@ RIGHT = {
     ],
     "unknown-secret": [
         one_overlay(external_secret(target={"name": "x"}), claim("x")),
+        base_and_patch(WAITING, patched("prod"), namePrefix="eu-"),
         one_overlay(other("db.io/v1", "PostgresInstance", "shop"), claim("shop-conn")),
         one_overlay(other("db.io/v1", "Database", "d", spec={"writeConnectionSecretToRef": {"name": "x"}}), claim("x")),
         one_overlay(other("bitnami.com/v1alpha1", "SealedSecret", "x"), deployment("x")),

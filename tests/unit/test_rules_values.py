@@ -107,6 +107,13 @@ def config(**data):
     return other("v1", "ConfigMap", "c", data=data)
 
 
+def templated(**data):
+    target = {"template": {"data": data}}
+    return other(
+        "external-secrets.io/v1", "ClusterExternalSecret", "x", spec={"externalSecretSpec": {"target": target}}
+    )
+
+
 POD = """\
 apiVersion: v1
 kind: Pod
@@ -128,6 +135,7 @@ GENERATED = kustomization("es.yaml", configMapGenerator=[{"name": "c", "literals
         ("config.yaml", config(url=TOKENS["a URL with a password"]), "url"),
         ("config.yaml", f"# old: {TOKENS['a GitHub token']}\n" + config(a="b"), "# old"),
         ("pod.yaml", POD, "value: "),
+        ("x.yaml", templated(DB_PASSWORD="h4rd2guess"), "DB_PASSWORD"),
         (".env", "A=1\nexport DB_PASSWORD='h4rd2guess'\n", "export"),
         ("prod.env", "DB_PASSWORD=h4rd2guess\n", "DB_PASSWORD"),
         ("overlays/prod/kustomization.yaml", GENERATED, "DB_PASSWORD"),
@@ -153,6 +161,7 @@ def test_a_credential_in_any_file_of_the_tenant(tmp_path, file, text, line):
         ("config.yaml", config(JWT_PUBLIC_KEY="MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE")),
         ("config.yaml", config(DB_SECRET="shop-db", TOKEN_URL="https://auth.example.org/oauth2/token")),
         ("config.yaml", config(DB_PASSWORD="${DB_PASSWORD}")),
+        ("x.yaml", templated(DB_PASSWORD="{{ .DB_PASSWORD | toString }}")),
         (
             "sealed.yaml",
             other("bitnami.com/v1alpha1", "SealedSecret", "s", spec={"encryptedData": {"TOKEN": "AgBy3i4O"}}),

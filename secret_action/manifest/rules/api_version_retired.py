@@ -91,4 +91,5 @@ kind: ExternalSecret
 kind: ExternalSecret
 """,
     compare=_compare,
+    annotated=False,
 )

@@ -40,7 +40,7 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
 
 
 def _lost(overlay: Overlay, base: ExternalSecret, rendered: ExternalSecret) -> Iterator[Reference]:
-    kept = {reference.secret_key for reference in rendered.references}
+    kept = {entry.secret_key for entry in rendered.entries}
     extracted = {reference.path for reference in rendered.references if reference.extract}
     wanted = sum(reference.extract for reference in base.references)
     for reference in base.references:
@@ -76,7 +76,7 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
 
 def _lacks(overlay: Overlay, name: str, key: str) -> bool:
     found = [each for each in overlay.external_secrets if each.name == name]
-    return bool(found) and not any(reference.secret_key == key for each in found for reference in each.references)
+    return bool(found) and not any(reference.secret_key == key for each in found for reference in each.entries)
 
 
 def _in_base(overlays: Sequence[Overlay], name: str, key: str) -> bool:

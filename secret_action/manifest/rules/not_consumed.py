@@ -11,7 +11,7 @@ from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.overlay import Overlay, Tenant
 from secret_action.manifest.patches import Target, change_at, is_own, loaded, write_patch
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
-from secret_action.manifest.rules.unknown_secret import nearest
+from secret_action.manifest.rules.unknown_secret import meant
 from secret_action.manifest.secrets_in_use import (
     CLAIM_FIELD,
     Resource,
@@ -24,7 +24,7 @@ from secret_action.manifest.secrets_in_use import (
     uses,
 )
 from secret_action.manifest.yaml_edit import EditError
-from secret_action.model import ExternalSecret, Severity
+from secret_action.model import ExternalSecret, Location, Severity
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
@@ -60,12 +60,20 @@ def _forgotten(overlay: Overlay, external_secret: ExternalSecret, other: Overlay
         f"{use.who} reads the Secret {secret} in {other.folder}, and nothing in {overlay.folder} does, though "
         f"ExternalSecret {external_secret.name} makes it there as well.",
         remedy,
-        overlay.sources.definition(twin) if twin else overlay.where,
+        _place(overlay, twin) if twin else overlay.where,
         _about(external_secret),
         Severity.ERROR,
         overlay=overlay,
         fix=_fix(overlay, twin, use) if twin else None,
     )
+
+
+def _place(overlay: Overlay, twin: Resource) -> Location:
+    """Where the overlay says what its deployment is like: it, or its patch. A base is right for the other overlay."""
+    where = overlay.sources.definition(twin)
+    if not is_own(overlay, where):
+        where = overlay.sources.place(twin, "name", name_of(twin))
+    return where if where.file.startswith(f"{overlay.folder}/") else overlay.where
 
 
 def _about(external_secret: ExternalSecret) -> tuple[str, ...]:
@@ -76,7 +84,7 @@ def _unread(overlay: Overlay) -> Iterator[ExternalSecret]:
     if not could_consume(overlay.resources):
         return
     read, names = mentioned(overlay.resources), made(overlay.resources)
-    misspelt = {nearest(use.secret, names) for use in uses(overlay.resources) if use.secret not in names}
+    misspelt = {meant(overlay, use.secret, names) for use in uses(overlay.resources) if use.secret not in names}
     for external_secret in overlay.external_secrets:
         secret = external_secret.secret_name
         makes_none = mapping(external_secret.spec.get("target")).get("creationPolicy") == "None"

@@ -58,9 +58,13 @@ def _flaw(tenant: Tenant, file: Path, names: list[yaml.Node]) -> Flaw:
         return Flaw(message, "List it in a kustomization, or remove it.", where, about)
     listed = nearest.relative_to(tenant.root).as_posix()
     built = [overlay for overlay in tenant.overlays if nearest in overlay.sources.files]
+    name = file.relative_to(nearest.parent).as_posix()
+    if built and all(overlay.error for overlay in built):
+        # Whether something of that name is there already, for a patch to change, is not known.
+        where_to = "under resources, or under patches where it changes what is there already"
+        return Flaw(message, f"Add {name} to {listed}, {where_to}.", where, about)
     rendered = {str(mapping(each.get("metadata")).get("name")) for overlay in built for each in overlay.resources}
     is_patch = text(names[0]) in rendered
-    name = file.relative_to(nearest.parent).as_posix()
     return Flaw(
         message,
         f"Add to {listed}, under {'patches' if is_patch else 'resources'}: - {'path: ' if is_patch else ''}{name}",
@@ -91,7 +95,7 @@ def _adding(tenant: Tenant, kustomization: str, name: str, overlays: list[Overla
         documents = load_documents(draft.text(f"{folder}/{name}").removeprefix("\ufeff"))
         resources = [each for each in documents if isinstance(each, dict)]
         added = read_external_secrets(resources, tenant.overlays[0].store, lambda *_: tenant.where)
-        waiting = [each for each in added if any(PLACEHOLDER in reference.path for reference in each.references)]
+        waiting = [each for each in added if any(PLACEHOLDER in entry.path for entry in each.entries)]
         for overlay in overlays:
             for each in waiting if folder != overlay.folder else ():
                 named = replace(each, namespace=text(get(node, "namespace")) or each.namespace)
@@ -115,4 +119,5 @@ resources:
   - external-secrets/llm-keys-es.yaml
 """,
     compare=_compare,
+    annotated=False,
 )

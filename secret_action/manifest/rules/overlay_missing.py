@@ -106,4 +106,5 @@ patches:
     compare=_compare,
     in_release=Severity.WARNING,
     symptoms=("placeholder-left",),
+    silencing="By `ignore`; one that is not patched also by an annotation.",
 )

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from secret_action.manifest import yaml_edit
 from secret_action.manifest.overlay import Overlay
-from secret_action.manifest.patches import rewrite_keys
-from secret_action.manifest.paths import in_environment, suggested, unresolved
-from secret_action.manifest.rules.rule import Fix, Flaw, Rule, about, entry, references
+from secret_action.manifest.patches import change_at, loaded, rewrite_keys
+from secret_action.manifest.paths import in_environment, suggested, template_of, unresolved
+from secret_action.manifest.rules.rule import Fix, Flaw, Rule, about, entry, references, to_write
+from secret_action.manifest.yaml_edit import EditError
 from secret_action.model import ExternalSecret, Reference, Severity
 from secret_action.naming import PLACEHOLDER
+
+_FIELDS = frozenset({"secretKey", "remoteRef", "sourceRef"})
+"""Of an entry of `data`."""
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
     for external_secret, reference in references(overlay):
         left = unresolved(reference.path)
-        if not left and reference.path not in ("", "None"):
+        if reference.path and not left:
             continue
-        what = f"the key {reference.path} still has {_words(left)}" if left else "the key is empty"
+        kind = "path" if reference.find else "key"
+        what = f"the {kind} {reference.path} still has {_words(left)}" if left else "there is no key, or an empty one"
+        origin = _origin(overlay, external_secret, reference)
         yield Flaw(
             f"{entry(reference)}: {what}, so {overlay.folder} reads no parameter there.",
-            f"Write in {overlay.folder}: key: {suggested(overlay, reference)}",
+            f"Write in {overlay.folder}: {to_write(reference, suggested(overlay, origin or reference))}",
             reference.where,
             about(reference),
             firm=_may_be_owned(overlay, reference),
-            fix=_fix(overlay, external_secret, reference),
+            fix=_fix(overlay, external_secret, reference) if left else _filling_in(overlay, reference, origin),
         )
 
 
@@ -33,19 +40,40 @@ def _words(left: str) -> str:
 
 
 def _may_be_owned(overlay: Overlay, reference: Reference) -> bool:
-    parts = overlay.parameter_path.parse(reference.path)
-    return parts is None or parts.service == overlay.service or bool(unresolved(parts.service))
+    parts = template_of(overlay, reference).parse(reference.path)
+    return parts is None or parts.service in ("", overlay.service) or bool(unresolved(parts.service))
+
+
+def _origin(overlay: Overlay, external_secret: ExternalSecret, reference: Reference) -> Reference | None:
+    """The entry of the base that one without a key stands for."""
+    base = overlay.in_base(external_secret) if reference.secret_key and not reference.path else None
+    return next((each for each in base.references if each.secret_key == reference.secret_key), None) if base else None
 
 
 def _fix(overlay: Overlay, external_secret: ExternalSecret, reference: Reference) -> Fix | None:
     """Exact only where nothing but the environment was to be filled in."""
-    wanted = in_environment(overlay, reference.path)
-    parts = overlay.parameter_path.parse(wanted)
+    wanted, template = in_environment(overlay, reference.path), template_of(overlay, reference)
+    parts = template.parse(wanted)
     if parts and unresolved(parts.environment) == parts.environment and parts.environment:
-        wanted = overlay.parameter_path.render(overlay.environment, parts.service, parts.key)
+        wanted = template.render(overlay.environment, parts.service, parts.key)
     if parts is None or unresolved(wanted):
         return None
     return lambda draft: rewrite_keys(draft, overlay, external_secret, {reference.path: wanted})
+
+
+def _filling_in(overlay: Overlay, reference: Reference, origin: Reference | None) -> Fix | None:
+    """Exact only where the base has the key."""
+    wanted = in_environment(overlay, origin.path) if origin else ""
+    if not overlay.parameter_path.parse(wanted) or unresolved(wanted):
+        return None
+
+    def change(text: str, document: int) -> str:
+        for index, item in enumerate(loaded(text, document)["spec"]["data"]):
+            if item == {**item, "secretKey": reference.secret_key} and set(item) <= _FIELDS:
+                return yaml_edit.set_value(text, document, ("spec", "data", index, "remoteRef", "key"), wanted)
+        raise EditError("The entry is not there, or has fields that nobody knows.")
+
+    return lambda draft: change_at(draft, reference.where, "ExternalSecret", change)
 
 
 RULE = Rule(

@@ -44,6 +44,8 @@ class Rule:
     says of the same names in the same overlay stands in the place of what `check` says.
     symptoms: rules whose findings on the same ExternalSecret of the same overlay this one explains, so that one
     mistake is told once.
+    annotated: an annotation on an ExternalSecret may silence it, since what it finds is about one. silencing: what its
+    page says of silencing it, where that is not all.
     """
 
     id: str
@@ -56,31 +58,24 @@ class Rule:
     compare: Callable[[Tenant], Iterator[Flaw]] | None = None
     in_release: Severity | None = None
     symptoms: tuple[str, ...] = ()
-    silencing: str = "By `ignore` or by an annotation."
-    """What its page says of silencing it."""
+    annotated: bool = True
+    silencing: str = ""
 
 
 def references(overlay: Overlay) -> Iterator[tuple[ExternalSecret, Reference]]:
-    """Every reference of the overlay with its ExternalSecret."""
-    for external_secret in overlay.external_secrets:
-        for reference in external_secret.references:
-            yield external_secret, reference
+    """Every entry of the overlay that reads the platform's store, with its ExternalSecret."""
+    for external_secret in (*overlay.external_secrets, *overlay.of_cluster):
+        for reference in external_secret.entries:
+            if not reference.store:
+                yield external_secret, reference
 
 
 def readable(overlay: Overlay) -> Iterator[tuple[ExternalSecret, Reference]]:
     """The references whose key is a text that somebody has filled in: only these say anything."""
-    for external_secret, reference in references(overlay):
-        if (
-            not is_empty(reference)
-            and not unresolved(reference.path)
-            and reference.path not in _others(external_secret)
-        ):
-            yield external_secret, reference
-
-
-def is_empty(reference: Reference) -> bool:
-    """True where the key is an empty text or null."""
-    return reference.path in ("", "None")
+    for external_secret in (*overlay.external_secrets, *overlay.of_cluster):
+        for reference in external_secret.references:
+            if not unresolved(reference.path) and reference.path not in _others(external_secret):
+                yield external_secret, reference
 
 
 def _others(external_secret: ExternalSecret) -> set[str]:
@@ -98,8 +93,14 @@ def _others(external_secret: ExternalSecret) -> set[str]:
 
 def entry(reference: Reference) -> str:
     """How a message names an entry: by its secretKey where it has one."""
-    key = f", secretKey {reference.secret_key}" if reference.secret_key else ", dataFrom.extract"
-    return f"ExternalSecret {reference.external_secret}{key}"
+    what = "dataFrom.find" if reference.find else "dataFrom.extract" if reference.extract else "an entry of data"
+    key = f"secretKey {reference.secret_key}" if reference.secret_key else what
+    return f"ExternalSecret {reference.external_secret}, {key}"
+
+
+def to_write(reference: Reference, path: str) -> str:
+    """What belongs in the entry: `key: …`, or the `path: …` of a search."""
+    return f"{'path' if reference.find else 'key'}: {path}"
 
 
 def about(reference: Reference) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.external_secrets import is_external_secret, mapping
 from secret_action.manifest.overlay import Overlay
-from secret_action.manifest.patches import change_at
+from secret_action.manifest.patches import change_at, replace_in_line
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.model import Location, Severity
 
@@ -17,8 +17,9 @@ _KIND = "ClusterSecretStore"
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
     resources = [resource for resource in overlay.resources if is_external_secret(resource)]
-    named = {store for resource in resources for store in _stores(mapping(resource.get("spec"))) if store}
-    if named and overlay.store not in named:
+    specs = [mapping(resource.get("spec")) for resource in resources]
+    named = {store for spec in specs for store in _stores(spec) if store}
+    if named and overlay.store not in {*named, *(_name(spec.get("secretStoreRef")) for spec in specs)}:
         # Another platform's tree: said once, and not of every ExternalSecret.
         listed = ", ".join(sorted(named))
         yield Flaw(
@@ -40,12 +41,15 @@ def _flaws(overlay: Overlay, resource: Mapping[str, Any]) -> Iterator[Flaw]:
         if store == overlay.store:
             continue
         where = overlay.sources.place(resource, "name", store) if store else overlay.sources.definition(resource)
-        exact = not store or _follows(overlay, spec)
+        of_entries = bool(store) and store != _name(spec.get("secretStoreRef"))
+        exact = not store or _follows(overlay, spec, store)
         yield Flaw(
             f"ExternalSecret {name} reads the store {store}, not the platform's {overlay.store}."
             if store
             else f"ExternalSecret {name} names no store, so External Secrets Operator has nowhere to read.",
-            f"Write under spec: secretStoreRef: {{name: {overlay.store}, kind: {_KIND}}}",
+            f"Write in the entry, under sourceRef: storeRef: {{name: {overlay.store}, kind: {_KIND}}}"
+            if of_entries
+            else f"Write under spec: secretStoreRef: {{name: {overlay.store}, kind: {_KIND}}}",
             where,
             (name, store) if store else (name,),
             fix=_fix(where, overlay.store, store) if exact else None,
@@ -54,38 +58,42 @@ def _flaws(overlay: Overlay, resource: Mapping[str, Any]) -> Iterator[Flaw]:
 
 def _stores(spec: Mapping[str, Any]) -> Iterator[str]:
     """The stores that the entries read; empty for entries that have none. A generator needs none."""
-    default = mapping(spec.get("secretStoreRef")).get("name")
-    default = default if isinstance(default, str) else ""
-    entries = [
-        mapping(item)
-        for field in ("data", "dataFrom")
-        for item in (spec[field] if isinstance(spec.get(field), list) else ())
-    ]
-    for entry in entries:
-        source = mapping(entry.get("sourceRef"))
-        if not source.get("generatorRef"):
-            own = mapping(source.get("storeRef")).get("name")
-            yield own if isinstance(own, str) and own else default
-    if not entries:
-        yield default
+    yield from (store for store, _ in _entries(spec))
+    if not spec.get("data") and not spec.get("dataFrom"):
+        yield _name(spec.get("secretStoreRef"))
 
 
-def _follows(overlay: Overlay, spec: Mapping[str, Any]) -> bool:
-    """True where all keys are parameter paths: then it is the store's name alone that is wrong."""
-    data, whole = (spec[field] if isinstance(spec.get(field), list) else [] for field in ("data", "dataFrom"))
-    keys = [mapping(mapping(item).get("remoteRef")).get("key") for item in data]
-    keys += [mapping(mapping(item).get("extract")).get("key") for item in whole]
+def _entries(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each entry that reads a store, and the name of that; empty where there is none."""
+    for field in ("data", "dataFrom"):
+        for entry in map(mapping, spec[field] if isinstance(spec.get(field), list) else ()):
+            source = mapping(entry.get("sourceRef"))
+            if not source.get("generatorRef"):
+                yield _name(source.get("storeRef")) or _name(spec.get("secretStoreRef")), entry
+
+
+def _name(store: Any) -> str:
+    name = mapping(store).get("name")
+    return name if isinstance(name, str) else ""
+
+
+def _follows(overlay: Overlay, spec: Mapping[str, Any], store: str) -> bool:
+    """True where all keys of a store are parameter paths: then it is the store's name alone that is wrong."""
+    said = [mapping(entry.get("remoteRef") or entry.get("extract")) for name, entry in _entries(spec) if name == store]
+    keys = [each.get("key") for each in said]
     return bool(keys) and all(isinstance(key, str) and overlay.parameter_path.parse(key) for key in keys)
 
 
 def _fix(where: Location, store: str, wrong: str) -> Fix:
-    def change(text: str, document: int) -> str:
-        if not wrong:
-            reference = {"name": store, "kind": _KIND}
-            return yaml_edit.set_value(text, document, ("spec", "secretStoreRef"), reference)
-        return yaml_edit.set_value(text, document, ("spec", "secretStoreRef", "name"), store)
-
-    return lambda draft: change_at(draft, where, "ExternalSecret", change)
+    if wrong:
+        return lambda draft: replace_in_line(draft, where, wrong, store)
+    reference = {"name": store, "kind": _KIND}
+    return lambda draft: change_at(
+        draft,
+        where,
+        "ExternalSecret",
+        lambda text, document: yaml_edit.set_value(text, document, ("spec", "secretStoreRef"), reference),
+    )
 
 
 RULE = Rule(

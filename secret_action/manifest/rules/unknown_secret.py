@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from secret_action.manifest.overlay import Overlay, Tenant
-from secret_action.manifest.patches import replace_in_line
+from secret_action.manifest.patches import is_own, replace_in_line
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.manifest.secrets_in_use import Use, is_made, made, made_elsewhere, mentioned, uses
 from secret_action.model import Location, Severity
@@ -31,8 +31,11 @@ def _flaw(tenant: Tenant, overlay: Overlay, use: Use, names: set[str]) -> Flaw:
     makers = [other.folder for other in others]
     # Two overlays of one environment may be deployed side by side, or each to a cluster of its own.
     beside = any(other.environment == overlay.environment for other in others)
-    near = nearest(use.secret, names)
-    if any(re.fullmatch(re.escape(use.secret) + "-[a-z0-9]{10}", name) for name in names):
+    renamed, near = overlay.sources.renamed(use.secret), meant(overlay, use.secret, names)
+    if near == renamed:
+        said = f"the overlay makes it as {renamed}: kustomize's namePrefix and nameSuffix do not reach this field"
+        remedy = f"Write {renamed} there, or give the ExternalSecret spec.target.name: {use.secret}"
+    elif any(re.fullmatch(re.escape(use.secret) + "-[a-z0-9]{10}", name) for name in names):
         said = "kustomize adds a hash to the name of a generated Secret, and does not know this field"
         remedy, near = "Write generatorOptions: {disableNameSuffixHash: true} in the kustomization.", ""
     elif makers:
@@ -42,6 +45,8 @@ def _flaw(tenant: Tenant, overlay: Overlay, use: Use, names: set[str]) -> Flaw:
         said = "nothing in the tenant makes it"
         remedy = f"Did you mean {near}?" if near else "Add an ExternalSecret that makes it, or take the reference out."
     unread = near and near not in mentioned(overlay.resources)
+    # A base is right for the overlays that rename nothing.
+    exact = is_own(overlay, where) if near == renamed else not makers
     so = "unless the platform does, the image cannot be pulled" if use.field == _PULL else "its pods do not start"
     return Flaw(
         f"{use.who} of {overlay.folder} needs the Secret {use.secret} ({use.field}), and {said}: {so}.",
@@ -50,12 +55,15 @@ def _flaw(tenant: Tenant, overlay: Overlay, use: Use, names: set[str]) -> Flaw:
         (use.secret, *([near] if near else [])),
         Severity.NOTICE if use.field == _PULL else Severity.WARNING if beside else None,
         overlay=overlay,
-        fix=_fix(where, use.secret, near) if unread and not makers else None,
+        fix=_fix(where, use.secret, near) if unread and exact else None,
     )
 
 
-def nearest(secret: str, names: set[str]) -> str:
-    """The name that somebody may have meant; empty where none is near."""
+def meant(overlay: Overlay, secret: str, names: set[str]) -> str:
+    """The name that somebody may have meant: what the overlay's prefix makes of it, or the nearest; else empty."""
+    renamed = overlay.sources.renamed(secret)
+    if renamed in names:
+        return renamed
     return next(iter(difflib.get_close_matches(secret, sorted(names), n=1, cutoff=0.8)), "")
 
 
@@ -78,4 +86,5 @@ spec:
 """,
     compare=_compare,
     in_release=Severity.WARNING,
+    annotated=False,
 )

@@ -20,5 +20,6 @@ ignore:
     """# secrets.yaml
 version: 1
 """,
+    annotated=False,
     silencing="It cannot be.",
 )

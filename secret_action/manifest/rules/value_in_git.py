@@ -124,9 +124,10 @@ def _lines(content: str, documents: Sequence[yaml.Node]) -> Iterator[tuple[int, 
 
 
 def _pairs(documents: Sequence[yaml.Node]) -> Iterator[tuple[int, str, str]]:
-    """Line, name and value of variables of containers, of what a ConfigMap holds, and of a generator's literals."""
+    """Line, name and value of variables of containers, of what a ConfigMap or a template of an ExternalSecret holds,
+    and of a generator's literals."""
     for document in documents:
-        is_config = text(get(document, "kind")) == "ConfigMap"
+        kind = text(get(document, "kind"))
         for key, value in pairs_below(document):
             if text(key) == "env":
                 for item in items(value):
@@ -136,8 +137,15 @@ def _pairs(documents: Sequence[yaml.Node]) -> Iterator[tuple[int, str, str]]:
                 for item in items(value):
                     name, _, said_there = text(item).partition("=")
                     yield line_of(item), name, said_there
-            elif is_config and text(key) == "data" and isinstance(value, yaml.MappingNode):
-                yield from ((line_of(below), text(name), text(below)) for name, below in value.value)
+            elif kind == "ConfigMap" and text(key) == "data":
+                yield from _data(value)
+            elif kind.endswith("ExternalSecret") and text(key) == "template":
+                yield from _data(get(value, "data"))
+
+
+def _data(node: yaml.Node | None) -> Iterator[tuple[int, str, str]]:
+    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        yield line_of(value), text(name), text(value)
 
 
 RULE = Rule(
@@ -167,4 +175,5 @@ spec:
 """,
     check=_check,
     compare=_compare,
+    annotated=False,
 )

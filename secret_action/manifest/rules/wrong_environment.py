@@ -6,24 +6,26 @@ from collections.abc import Iterator
 
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.patches import rewrite_keys
-from secret_action.manifest.paths import unresolved
-from secret_action.manifest.rules.rule import Fix, Flaw, Rule, about, entry, references
+from secret_action.manifest.paths import template_of, unresolved
+from secret_action.manifest.rules.rule import Fix, Flaw, Rule, about, entry, references, to_write
 from secret_action.model import ExternalSecret, Severity
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
     for external_secret, reference in references(overlay):
-        parts = overlay.parameter_path.parse(reference.path)
-        if parts is None or parts.environment == overlay.environment or unresolved(reference.path):
+        template = template_of(overlay, reference)
+        parts = template.parse(reference.path)
+        if parts is None or parts.environment in ("", overlay.environment) or unresolved(reference.path):
             continue
-        wanted = overlay.parameter_path.render(overlay.environment, parts.service, parts.key)
+        wanted = template.render(overlay.environment, parts.service, parts.key)
+        what = "a folder" if reference.find else "a parameter"
         yield Flaw(
-            f"{entry(reference)}: the overlay of {overlay.environment} reads {reference.path}, a parameter of "
+            f"{entry(reference)}: the overlay of {overlay.environment} reads {reference.path}, {what} of "
             f"{parts.environment}.",
-            f"Write key: {wanted}",
+            f"Write {to_write(reference, wanted)}",
             reference.where,
             about(reference),
-            firm=parts.service == overlay.service,
+            firm=parts.service in ("", overlay.service),
             fix=_fix(overlay, external_secret, reference.path, wanted),
         )
 
@@ -35,7 +37,7 @@ def _fix(overlay: Overlay, external_secret: ExternalSecret, path: str, wanted: s
 RULE = Rule(
     "wrong-environment",
     Severity.ERROR,
-    "a rendered key of another environment than its overlay's",
+    "a rendered key (or a folder that `dataFrom.find` searches) of another environment than its overlay's",
     "A copied overlay that still says `dev` makes production run on development's database, and says nothing.",
     """# overlays/prod/patches/secrets-patch.yaml
 spec:
