@@ -9,6 +9,7 @@ from secret_action.authoring import cli, consumers
 from secret_action.authoring.consumers import Added
 from secret_action.authoring.request import read_request
 from secret_action.authoring.tenant import Document, Side
+from secret_action.cancellation import Cancellation
 from secret_action.errors import InputError
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.overlay import Overlay
@@ -66,7 +67,7 @@ def files(root):
 
 def run(capsys, root, *arguments):
     """Exit code, standard output and standard error of a command in a tenants repository."""
-    code = cli.main([*arguments, "--tenants-directory", str(root)])
+    code = cli.main([*arguments, "--tenants-directory", str(root)], Cancellation())
     said = capsys.readouterr()
     return code, said.out, said.err
 
@@ -347,7 +348,10 @@ def test_a_defect_of_ours_ends_in_one_line_and_writes_nothing(tmp_path, capsys, 
         raise KeyError("whatever-it-was")
 
     monkeypatch.setitem(cli.COMMANDS, "add-secret", explode)
-    assert cli.main(["add-secret", "shop", "URL", "--secret", "db", "--tenants-directory", str(tmp_path)]) == 2
+    assert (
+        cli.main(["add-secret", "shop", "URL", "--secret", "db", "--tenants-directory", str(tmp_path)], Cancellation())
+        == 2
+    )
     told = capsys.readouterr().err
     assert "secret-sync has a defect: KeyError at test_authoring_choices.py:" in told
     assert "whatever-it-was" not in told
