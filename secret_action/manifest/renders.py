@@ -21,7 +21,7 @@ AT_ONCE = max(2, os.cpu_count() or 1)
 class Renders:
     """Starts kustomize for folders of one repository, as many at once as there are processors.
 
-    root: the repository, absolute. Raises ManifestError at the first folder where there is no kustomize.
+    root: the repository, absolute. Raises InputError at the first folder where there is no kustomize.
     """
 
     def __init__(self, root: Path) -> None:

@@ -98,6 +98,20 @@ def test_a_path_that_stands_for_nothing_is_a_mistake(root, path, says):
     assert not [line for line in shown.splitlines() if line.startswith("::")]
 
 
+def test_a_broken_secrets_yaml_is_its_tenant_s_and_hides_nothing(root):
+    """Its overlays are judged without it, so that all that is wrong is told at once."""
+    change = root / "tenants/shop/overlays/prod/es.yaml"
+    change.write_text(change.read_text().replace("/prod/", "/dev/"))
+    (root / "tenants/shop/secrets.yaml").write_text("version: 2\n")
+    code, judged, shown = validate(root)
+    assert (code, sorted(judged)) == (2, ["shop", "till"])
+    assert "tenants/shop/overlays/prod/es.yaml:15  wrong-environment" in shown
+    assert shown.splitlines()[-1] == (
+        "The manifests of shop are not valid: 1 error in 1 overlay. "
+        "Those of shop could not be judged in full: tenants/shop/secrets.yaml: version: must be 1."
+    )
+
+
 def test_tenants_that_lie_elsewhere(root):
     """Deeper, with odd names, or one alone, whose service the path does not tell."""
     tenant(root, "apps/a.b_c-9/deploy", "a.b_c-9")
