@@ -99,7 +99,13 @@ def run(capsys, root, *arguments):
         ("new-service new --environments prod,production", "twice"),
         ("new-service new --environments ,", "no overlay"),
         ("new-service shop", "there already"),
-        ("new-service new K --file kustomization.yaml", "nothing was written"),
+        ("new-service new K --file kustomization.yaml", "--file"),
+        ("add-secret shop K --secret a --file external-secrets/kustomization.yml", "--file"),
+        ("add-secret shop K --secret a..b", "--secret"),
+        ("add-secret shop K --secret a --namespace a.b", "--namespace"),
+        ("new-service my_service K", "“my_service” cannot be a service's name"),
+        ("new-service my.service", "cannot be a service's name"),
+        (f"new-service {64 * 'a'}", "cannot be a service's name"),
     ],
 )
 def test_bad_input_ends_with_one_clear_error_and_nothing_written(capsys, tmp_path, arguments, says):
@@ -134,6 +140,16 @@ def test_the_parameter_follows_from_the_key_unless_another_is_named(parameter, p
     assert item == {"secretKey": "JWKS_URL", "remoteRef": {"key": path, "property": "keys"}}
     (item,) = asked.items("production")
     assert item["remoteRef"]["key"] == path.replace("_ENV_", "prod")
+
+
+@pytest.mark.parametrize("service", ["true", "null", "1e3", "007", "2024-01-01"])
+def test_a_name_that_yaml_takes_for_no_text_is_quoted(capsys, tmp_path, service):
+    """Kubernetes would refuse it, or kustomize make another of it."""
+    code, _, err = run(capsys, tmp_path, "new-service", service, "URL", "--secret", service, "--environments", "dev")
+    assert (code, err) == (0, "")
+    (deployed,) = load_documents((tmp_path / f"tenants/{service}/overlays/dev/deployment.yaml").read_text())
+    assert deployed["metadata"] == {"name": service, "namespace": service}
+    assert deployed["spec"]["secret1Name"] == service
 
 
 # --- who reads it ---
