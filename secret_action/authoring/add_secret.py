@@ -26,7 +26,7 @@ def add_secret(request: Request, tenant: Tenant, draft: Draft) -> Work:
 
     Raises InputError for what is there already, EditError where a file cannot be edited safely.
     """
-    found = [each for each in tenant.base_documents if each.is_external_secret and each.name == request.secret]
+    found = tenant.definitions(request, request.secret)
     if len(found) > 1:
         files = ", ".join(each.file for each in found)
         raise InputError(Problem(f"The base defines {request.secret} more than once: {files}.", "Keep one."))

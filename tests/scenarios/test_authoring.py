@@ -172,6 +172,22 @@ SHAPES = {
         KUSTOMIZE: "resources:\n- ../../base\n- deployment.yaml\npatches:\n- patch: |\n"
         + "".join(f"    {line}\n" for line in external_secret(env="{env}", whole=False).splitlines()),
     },
+    "an ExternalSecret in a component": {
+        "base/kustomization.yaml": "resources:\n- other.yaml\n",
+        "base/other.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\n  namespace: shop\n",
+        "base/es.yaml": None,
+        "components/db/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+        "resources:\n- es.yaml\n",
+        "components/db/es.yaml": external_secret(),
+        KUSTOMIZE: "resources:\n- ../../base\n- deployment.yaml\ncomponents:\n- ../../components/db\n"
+        "patches:\n- path: patch.yaml\n",
+    },
+    "two bases, of which one has the deployment": {
+        "app/kustomization.yaml": "resources:\n- claim.yaml\n",
+        "app/claim.yaml": CLAIM,
+        "overlays/{name}/deployment.yaml": None,
+        KUSTOMIZE: "resources:\n- ../../app\n- ../../base\npatches:\n- path: patch.yaml\n",
+    },
     "JSON6902 operations": {
         "overlays/{name}/patch.yaml": None,
         KUSTOMIZE: "resources:\n- ../../base\n- deployment.yaml\npatches:\n- path: ops.yaml\n"
