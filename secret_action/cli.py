@@ -37,17 +37,18 @@ _AUTHORING = ("add-secret", "new-service")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs once and returns the exit code of the contract."""
     given = sys.argv[1:] if argv is None else argv
+    cancellation = Cancellation()
     if given and given[0] in _AUTHORING:
         from secret_action.authoring.cli import main as author  # a run needs nothing of it
 
-        return author(given)
+        cancellation.install()
+        return author(given, cancellation)
     # Intermixed: pre-commit passes its paths last, behind the flags.
     arguments = parser().parse_intermixed_args(argv)
     if not arguments.mode and os.environ.get("GITHUB_ACTIONS") != "true":
         parser().print_help()
         return 2
     _close_side_doors()
-    cancellation = Cancellation()
     cancellation.install()
     redactor = Redactor()
     activate(redactor)

@@ -31,17 +31,13 @@ class Judging:
         self._renders = Renders(self._root)
         self._neighbours: Background[Judged] | None = None
 
-    def run(self) -> tuple[Judged, list[Problem]]:
+    def run(self) -> Judged:
         """All that was read and found, and why some of it could not be read."""
-        judged = Judged((), ())
-        problems: list[Problem] = []
+        judged = Judged()
         for each in self._read():
-            if isinstance(each, ManifestError):
-                problems += each.problems
-            else:
-                judged += each
-                self._tell(each)
-        return judged, problems
+            judged += each
+            self._tell(each)
+        return judged
 
     def elsewhere(self) -> Judged | None:
         """All findings, those in the tenant's other overlays included; None where nobody looked there."""
@@ -51,7 +47,7 @@ class Judging:
         """Ends what still renders."""
         self._renders.close()
 
-    def _read(self) -> Iterator[Judged | ManifestError]:
+    def _read(self) -> Iterator[Judged]:
         if self._settings.mode.name == "validate":
             yield from read_tenants(self._root, self._scopes(), self._renders)
             return

@@ -32,12 +32,14 @@ class Problem:
     remedy: what to do about it, in words or as a command. Empty only where nothing can be done.
     causes: likely causes, the likeliest first.
     where: the place in the tenants repository, where there is one.
+    service: the tenant that could not be judged for it, where it is about one.
     """
 
     what: str
     remedy: str = ""
     causes: tuple[str, ...] = ()
     where: Location | None = None
+    service: str = ""
 
 
 class Severity(StrEnum):

@@ -120,10 +120,10 @@ class Run:
         """The manifest that is released; None in `validate`. Raises ManifestError for what stands against it."""
         with self._stage("manifests", "Manifests and rules"):
             self._judging = Judging(self._settings, subject, self._log)
-            judged, problems = self._judging.run()
+            judged = self._judging.run()
             self._note(manifests=judged.manifests, findings=judged.findings, silenced=judged.silenced)
-            if problems or any(finding.severity is Severity.ERROR for finding in judged.findings):
-                raise ManifestError(*problems)
+            if judged.problems or any(finding.severity is Severity.ERROR for finding in judged.findings):
+                raise ManifestError(*judged.problems)
             if self._settings.mode.name == "validate":
                 return None
             (manifest,) = judged.manifests

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from secret_action.authoring import manifests
-from secret_action.authoring.consumers import consume
+from secret_action.authoring.consumers import by_hand, consume
 from secret_action.authoring.request import Request
 from secret_action.authoring.tenant import Document, Side, Tenant, text
 from secret_action.authoring.work import Work, next_steps
@@ -26,19 +26,18 @@ def add_secret(request: Request, tenant: Tenant, draft: Draft) -> Work:
 
     Raises InputError for what is there already, EditError where a file cannot be edited safely.
     """
-    found = [each for each in tenant.base_documents if each.is_external_secret and each.name == request.secret]
+    found = tenant.definitions(request, request.secret)
     if len(found) > 1:
         files = ", ".join(each.file for each in found)
         raise InputError(Problem(f"The base defines {request.secret} more than once: {files}.", "Keep one."))
     existing = found[0] if found else None
     done = list(_extend(request, tenant, draft, existing) if existing else _define(request, tenant, draft))
     secret = (text(existing.spec, "target", "name") if existing else "") or request.secret
-    added = consume(draft, tenant.sides, secret, request.service, request.consumer)
+    added = consume(draft, tenant.sides, secret, request)
     done += [f"{each.file}: {each.who} reads it by {each.field}" for each in added]
     read = added or any(each.secret_name == secret for side in tenant.sides for each in side.manifest.consumers)
     steps = next_steps(request, [side.overlay.environment for side in tenant.sides])
-    if not read:
-        steps.insert(0, f"Nothing in the tenant reads Secrets yet: name {secret} where it is needed.")
+    steps[:0] = by_hand(draft, tenant.sides, secret, added)
     return Work(draft, tuple(done), tuple(steps), unread=not read)
 
 

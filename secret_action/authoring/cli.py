@@ -14,7 +14,8 @@ from secret_action.authoring.proof import prove
 from secret_action.authoring.request import SHARED_INPUTS, Request, read_request
 from secret_action.authoring.tenant import read
 from secret_action.authoring.work import Work
-from secret_action.errors import InputError, SecretSyncError, defect
+from secret_action.cancellation import Cancellation
+from secret_action.errors import CancelledError, InputError, SecretSyncError, defect
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.model import Problem
@@ -42,20 +43,24 @@ def _new_service(request: Request) -> Work:
 COMMANDS: dict[str, Callable[[Request], Work]] = {"add-secret": _add_secret, "new-service": _new_service}
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs one command and returns its exit code: 0 done, 2 refused and nothing written."""
+def main(argv: Sequence[str], cancellation: Cancellation) -> int:
+    """Runs one command and returns its exit code: 0 done, 2 refused and nothing written.
+
+    A signal ends it until the first file is written, and no more after that: a few files are soon done.
+    """
     command, *rest = argv
     arguments = _parser(command).parse_intermixed_args(rest)
     try:
         work = COMMANDS[command](read_request(vars(arguments)))
+        cancellation.close()
         if not arguments.dry_run:
             work.draft.write()
+    except CancelledError:
+        return _refuse([Problem("Interrupted; nothing was written.")])
     except SecretSyncError as error:
         return _refuse(error.problems)
     except EditError as error:
         return _refuse([Problem(str(error), "Make the change there by hand; nothing was written.")])
-    except KeyboardInterrupt:
-        return _refuse([Problem("Interrupted; nothing was written.")])
     except OSError as error:
         return _refuse([Problem(f"{error.filename or 'A file'}: {error.strerror}.", "Nothing was written.")])
     except Exception as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from secret_action.authoring import manifests
 from secret_action.authoring.manifests import Habits
-from secret_action.authoring.request import Request
+from secret_action.authoring.request import LABEL, Request
 from secret_action.authoring.work import Work, next_steps
 from secret_action.errors import InputError
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.yaml_edit import dump
+from secret_action.manifest.yaml_style import inline
 from secret_action.model import Problem
 
 _REPEAT = (
@@ -19,7 +22,7 @@ _CLAIM = """\
 apiVersion: platform.zerotouch.io/v1alpha1
 kind: WebService
 metadata:
-  name: {service}
+  name: {name}
   namespace: {namespace}
 spec:
   image: registry.example/{service}:0.0.0 # FILL IN: the image and its tag
@@ -30,12 +33,22 @@ spec:
 
 
 def new_service(request: Request, draft: Draft) -> Work:
-    """Lays out a tenant. Raises InputError where its folder is there already."""
+    """Lays out a tenant. Raises InputError for a name that cannot be deployed, or where its folder is there already."""
+    if not LABEL.fullmatch(request.service):
+        raise InputError(
+            Problem(
+                f"“{request.service}” cannot be a service's name: Kubernetes takes it neither for a namespace nor for "
+                "what runs there.",
+                "Use at most 63 lower-case letters, digits and hyphens.",
+            )
+        )
     folder = request.folder
     if (request.root / folder).exists():
         raise InputError(
             Problem(f"{folder} is there already.", "Use add-secret for a service that exists, or choose another name.")
         )
+    if request.entries and not request.secret:
+        request = replace(request, secret=f"{request.service}-secrets")
     habits = Habits(namespace=request.namespace or request.service)
     files = {}
     resources = []
@@ -56,8 +69,14 @@ def new_service(request: Request, draft: Draft) -> Work:
         files[f"{overlay}/kustomization.yaml"] = dump(
             manifests.kustomization(["../../base", "deployment.yaml"], patches=patches)
         )
-        claim = _CLAIM.format(service=request.service, namespace=habits.namespace, environment=environment)
-        files[f"{overlay}/deployment.yaml"] = claim + (f"  secret1Name: {request.secret}\n" if request.secret else "")
+        claim = _CLAIM.format(
+            name=inline(request.service),
+            namespace=inline(habits.namespace),
+            service=request.service,
+            environment=environment,
+        )
+        secret = f"  secret1Name: {inline(request.secret)}\n" if request.secret else ""
+        files[f"{overlay}/deployment.yaml"] = claim + secret
     for name, text in files.items():
         draft.put(f"{folder}/{name}", text)
     done = [f"{folder}/base: the kustomization" + (f", and ExternalSecret {request.secret}" if request.secret else "")]

@@ -10,6 +10,7 @@ from typing import Any
 
 from secret_action.errors import InputError
 from secret_action.inputs import parse
+from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES
 from secret_action.manifest.read import Scope
 from secret_action.model import Problem
 from secret_action.naming import (
@@ -25,8 +26,10 @@ SHARED_INPUTS = ("tenants-directory", "tenant-path", "parameter-path", "store", 
 """Inputs of the contract that mean the same here."""
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
-_RESOURCE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""What Kubernetes takes for a namespace, and for what runs in it."""
+_SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _SERVICE = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 
 
@@ -53,9 +56,9 @@ class Entry:
 class Request:
     """One command.
 
-    root: the tenants repository, absolute. secret: name of the ExternalSecret and of its Secret; empty without keys.
-    file: of a new ExternalSecret, below the base; empty for our choice. consumer: the workload that is to read the
-    Secret; empty where there is one to choose. environments: of a new service.
+    root: the tenants repository, absolute. secret: name of the ExternalSecret and of its Secret; empty for our choice
+    in a new service. file: of a new ExternalSecret, below the base; empty for our choice. consumer: the workload that
+    is to read the Secret; empty where there is one to choose. environments: of a new service.
     """
 
     root: Path
@@ -93,7 +96,7 @@ def read_request(given: Mapping[str, Any]) -> Request:
     request = Request(
         root=root,
         service=settings.service,
-        secret=given.get("secret") or (f"{settings.service}-secrets" if given["keys"] else ""),
+        secret=given.get("secret") or "",
         entries=tuple(_entries(given, settings.service, settings.parameter_path)),
         tenant_path=settings.github.tenant_path,
         parameter_path=settings.parameter_path,
@@ -156,22 +159,27 @@ def _problems(request: Request) -> Iterator[Problem]:
     names = [entry.name for entry in request.entries]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Problem(f"The key {name} is there twice.", "Name each key once.")
-    for option, name in (("--secret", request.secret), ("--namespace", request.namespace)):
-        if name and not _RESOURCE_NAME.fullmatch(name):
-            yield Problem(
-                f"{option} “{name}” is no name that Kubernetes takes.",
-                "Use lower-case letters, digits, hyphens and dots.",
-            )
+    if request.secret and not _SUBDOMAIN.fullmatch(request.secret):
+        yield Problem(
+            f"--secret “{request.secret}” is no name that Kubernetes takes.",
+            "Use lower-case letters, digits, hyphens and dots.",
+        )
+    if request.namespace and not LABEL.fullmatch(request.namespace):
+        yield Problem(
+            f"--namespace “{request.namespace}” is no name that Kubernetes takes.",
+            "Use at most 63 lower-case letters, digits and hyphens.",
+        )
     path = PurePosixPath(request.file)
     if request.file and (
         path.is_absolute()
         or ".." in path.parts
         or path.suffix not in (".yaml", ".yml")
+        or path.name in KUSTOMIZATION_NAMES
         or not request.file.isprintable()
     ):
         yield Problem(
-            f"--file “{request.file}” is no YAML file below the base.",
-            "Write a relative path such as external-secrets/db-es.yaml.",
+            f"--file “{request.file}” is no name for an ExternalSecret's file.",
+            "Write a path relative to the base, such as external-secrets/db-es.yaml; a kustomization is none.",
         )
     for name in request.environments:
         if not ENVIRONMENT_PATTERN.fullmatch(name):

@@ -90,9 +90,22 @@ class Tenant:
     base_documents: tuple[Document, ...]
     folders: tuple[Path, ...]
 
+    def definitions(self, request: Request, secret: str = "") -> list[Document]:
+        """The ExternalSecrets of this name, or all, that every overlay has: the base's, else those of components."""
+        own = tuple(f"{side.overlay.folder}/" for side in self.sides)
+        shared = set.intersection(*({document.file for document in side.documents} for side in self.sides))
+        components = [
+            document
+            for document in self.sides[0].documents
+            # One outside of the tenant is others' too, and what lies in an overlay is that overlay's.
+            if document.file in shared and document.file.startswith(f"{request.folder}/")
+            if not document.file.startswith(own)
+        ]
+        return _named(self.base_documents, secret) or _named(components, secret)
+
     def habits(self, request: Request) -> Habits:
         """How its ExternalSecrets are written; the platform's way where it has none. Raises InputError."""
-        siblings = [document for document in self.base_documents if document.is_external_secret]
+        siblings = self.definitions(request)
         namespaces = [document.namespace for document in siblings] or [
             document.namespace for side in self.sides for document in side.documents if document.spec
         ]
@@ -121,6 +134,10 @@ class Tenant:
         )
 
 
+def _named(documents: Iterable[Document], secret: str) -> list[Document]:
+    return [each for each in documents if each.is_external_secret and secret in ("", each.name)]
+
+
 def _commonest(texts: Sequence[str], otherwise: str) -> str:
     return Counter(texts).most_common(1)[0][0] if texts else otherwise
 
@@ -136,7 +153,7 @@ def read(request: Request, draft: Draft) -> Tenant:
             Problem(f"{request.folder} has no overlays.", "There is nothing to add to: its secrets.yaml says it all.")
         )
     sides = tuple(_side(root, manifest, request, draft) for manifest in judged.manifests)
-    base = _base(root, request, [root / manifest.overlay for manifest in judged.manifests])
+    base = _base(request, draft, [root / manifest.overlay for manifest in judged.manifests])
     files = Sources(root, base.parent).files
     all_files = {file for side in sides for file in side.overlay.sources.files}
     return Tenant(
@@ -164,14 +181,22 @@ def _side(root: Path, manifest: Manifest, request: Request, draft: Draft) -> Sid
     return Side(overlay, manifest, tuple(_documents(draft, _names(root, sources.files))))
 
 
-def _base(root: Path, request: Request, overlays: Sequence[Path]) -> Path:
-    """The kustomization file of the one folder of the tenant that all overlays build on."""
+def _base(request: Request, draft: Draft, overlays: Sequence[Path]) -> Path:
+    """The kustomization file of the one folder of the tenant that all overlays build on.
+
+    Of several, the one that has the ExternalSecret, or any.
+    """
+    root = request.root
     tenant = (root / request.folder).resolve()
     shared = [set(_all_bases(overlay)) - {each.resolve() for each in overlays} for overlay in overlays]
     common = {folder for folder in set.intersection(*shared) if folder.is_relative_to(tenant)}
     # A base may itself be made of parts; the one that all else is part of is the base.
     parts = {part for folder in common for part in _all_bases(folder)}
     tops = [folder for folder in common if folder not in parts]
+    if len(tops) > 1:
+        documents = {top: list(_documents(draft, _names(root, Sources(root, top).files))) for top in tops}
+        for secret in (request.secret, ""):
+            tops = [top for top in tops if _named(documents[top], secret)] or tops
     file = kustomization_file(tops[0]) if len(tops) == 1 else None
     if file is None:
         raise InputError(

@@ -158,22 +158,26 @@ def _applied(text: str, edits: Sequence[Edit], file: str) -> str:
 
 
 def _write(files: dict[Path, str]) -> None:
-    """Writes all beside their places first, then moves them there; what has been moved goes back if one cannot be."""
+    """Writes all beside their places first, then moves them there; what has been moved goes back if one cannot be.
+
+    Each step is noted before it is taken: a signal between the two would leave it behind.
+    """
     folders: list[Path] = []
     beside: dict[Path, Path] = {}
     moved: dict[Path, bytes | None] = {}
     try:
         for path, text in files.items():
-            folders += _made_folders(path.parent)
+            for folder in _missing_folders(path.parent):
+                folders.append(folder)
+                folder.mkdir()
             beside[path] = path.with_name(f".{path.name}.{os.getpid()}.new")
             with beside[path].open("xb") as file:
                 file.write(text.encode("utf-8"))
             if path.exists():
                 beside[path].chmod(path.stat().st_mode)
         for path, temporary in beside.items():
-            old = path.read_bytes() if path.exists() else None
+            moved[path] = path.read_bytes() if path.exists() else None
             os.replace(temporary, path)
-            moved[path] = old
     except BaseException as error:
         for path, old in moved.items():
             with suppress(OSError):
@@ -189,8 +193,6 @@ def _write(files: dict[Path, str]) -> None:
         raise
 
 
-def _made_folders(folder: Path) -> list[Path]:
-    missing = [each for each in (folder, *folder.parents) if not each.exists()][::-1]
-    for each in missing:
-        each.mkdir()
-    return missing
+def _missing_folders(folder: Path) -> list[Path]:
+    """The outermost first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()][::-1]

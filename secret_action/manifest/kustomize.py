@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from secret_action.errors import ManifestError
+from secret_action.errors import InputError
 from secret_action.manifest.yaml_files import in_one_line, load_documents
 from secret_action.model import Problem
 
@@ -52,13 +52,13 @@ class Exhausted(RenderError):
 def find_kustomize() -> tuple[str, ...]:
     """The command that renders: `kustomize build`, or `kubectl kustomize`, which is the same engine.
 
-    Raises ManifestError where neither is on the PATH.
+    Raises InputError where neither is on the PATH: nothing can be judged then, whosever it is.
     """
     if path := shutil.which("kustomize"):
         return (path, "build")
     if path := shutil.which("kubectl"):
         return (path, "kustomize")
-    raise ManifestError(
+    raise InputError(
         Problem(
             "Neither kustomize nor kubectl is on the PATH, so the overlays cannot be rendered.",
             "Install kustomize (https://kubectl.docs.kubernetes.io/installation/kustomize/), or use the action's "

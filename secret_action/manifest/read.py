@@ -9,7 +9,7 @@ from pathlib import Path
 
 from secret_action.errors import ManifestError
 from secret_action.manifest.building import Building
-from secret_action.manifest.definitions import FILE_NAME, Definition, Definitions, read_definitions
+from secret_action.manifest.definitions import FILE_NAME, NONE, Definition, Definitions, read_definitions
 from secret_action.manifest.external_secrets import flattened, read_consumers, read_external_secrets, read_of_cluster
 from secret_action.manifest.ignores import merged, silence, without_symptoms
 from secret_action.manifest.kustomize import RenderError
@@ -61,39 +61,51 @@ class Scope:
 
 @dataclass(frozen=True)
 class Judged:
-    """The manifests of the environments asked for, and all that the rules found in them."""
+    """The manifests of the environments asked for, and all that the rules found in them.
 
-    manifests: tuple[Manifest, ...]
-    findings: tuple[Finding, ...]
+    problems: why there is nothing to judge, or less than all.
+    """
+
+    manifests: tuple[Manifest, ...] = ()
+    findings: tuple[Finding, ...] = ()
     silenced: tuple[Silenced, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     def __add__(self, other: Judged) -> Judged:
         """Those of two tenants."""
-        return Judged(self.manifests + other.manifests, self.findings + other.findings, self.silenced + other.silenced)
+        return Judged(
+            self.manifests + other.manifests,
+            self.findings + other.findings,
+            self.silenced + other.silenced,
+            self.problems + other.problems,
+        )
 
 
 def read_tenant(root: Path, scope: Scope) -> Judged:
-    """Reads and judges one tenant. Raises ManifestError as `Reading` does."""
+    """Reads and judges one tenant. Raises ManifestError where that cannot be done in full."""
     renders = Renders(root)
     try:
-        return Reading(root, scope, renders).judged()
+        judged = Reading(root, scope, renders).judged()
     finally:
         renders.close()
+    if judged.problems:
+        raise ManifestError(*judged.problems)
+    return judged
 
 
-def read_tenants(root: Path, scopes: Iterable[Scope], renders: Renders) -> Iterator[Judged | ManifestError]:
+def read_tenants(root: Path, scopes: Iterable[Scope], renders: Renders) -> Iterator[Judged]:
     """Reads and judges tenants one by one, while kustomize is already busy with the next ones.
 
-    root: the repository, absolute. Yields for each scope what `Reading.judged` returns, or the ManifestError.
+    root: the repository, absolute. Yields what `Reading.judged` returns for each scope, or its problems alone.
     """
-    ahead: deque[Reading | ManifestError] = deque()
+    ahead: deque[Reading | Judged] = deque()
     waiting = iter(scopes)
     while True:
         while len(ahead) <= _TENANTS_AHEAD and (scope := next(waiting, None)):
             try:
                 ahead.append(Reading(root, scope, renders))
             except ManifestError as error:
-                ahead.append(error)
+                ahead.append(Judged(problems=_problems(error, scope)))
         if not ahead:
             return
         reading = ahead.popleft()
@@ -103,8 +115,9 @@ def read_tenants(root: Path, scopes: Iterable[Scope], renders: Renders) -> Itera
 class Reading:
     """One tenant, whose overlays are being rendered.
 
-    root: the repository, absolute. Raises ManifestError where there is nothing to judge: no such tenant or overlay,
-    a broken `secrets.yaml`, no kustomize. An overlay that does not render is a finding.
+    root: the repository, absolute. Raises ManifestError where there is nothing to judge: no such tenant or overlay.
+    An overlay that does not render is a finding. A broken `secrets.yaml` is a problem; what there is beside it is
+    judged without it.
     """
 
     def __init__(self, root: Path, scope: Scope, renders: Renders) -> None:
@@ -122,7 +135,13 @@ class Reading:
             self._asked = self._choose()
             self._start(self._asked)
         # While kustomize is at work.
-        self._definitions = read_definitions(self._folder, root)
+        self._problems: tuple[Problem, ...] = ()
+        try:
+            self._definitions = read_definitions(self._folder, root)
+        except ManifestError as error:
+            if not self._overlays:
+                raise
+            self._definitions, self._problems = NONE, _problems(error, scope)
         all_rules()
         if not self._overlays and not self._definitions.environments:
             self._asked = self._choose()  # which says so
@@ -131,9 +150,10 @@ class Reading:
         """What was asked for: one environment, or all of them."""
         if self._definitions.environments and not self._overlays:
             manifests = tuple(_without_overlays(self._root, self._folder, self._scope, self._definitions))
-            return Judged(manifests, ())
+            return Judged(manifests)
         whole = not self._scope.environment and self._choice is self._overlays
-        return self._judge(self._asked, whole=whole, binding=self._asked)
+        judged = self._judge(self._asked, whole=whole, binding=self._asked)
+        return replace(judged, problems=self._problems)
 
     def everything(self) -> Judged:
         """All overlays, and the rules that compare them.
@@ -141,7 +161,7 @@ class Reading:
         What is wrong in another overlay than the one that was asked for is a warning at most: it is not released.
         """
         if not self._overlays:
-            return Judged((), ())
+            return Judged()
         return self._judge(with_environment(self._overlays), whole=True, binding=self._asked)
 
     def _choose(self) -> list[Path]:
@@ -212,6 +232,10 @@ class Reading:
 
     def _shown(self, folder: Path) -> str:
         return folder.relative_to(self._root).as_posix()
+
+
+def _problems(error: ManifestError, scope: Scope) -> tuple[Problem, ...]:
+    return tuple(replace(problem, service=scope.service) for problem in error.problems)
 
 
 def _milder(finding: Finding, bound: set[str]) -> Finding:

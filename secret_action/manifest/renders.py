@@ -28,7 +28,7 @@ _AS_LARGE = 0.9
 class Renders:
     """Starts kustomize for folders of one repository, as many at once as there are processors.
 
-    root: the repository, absolute. Raises ManifestError at the first folder where there is no kustomize.
+    root: the repository, absolute. Raises InputError at the first folder where there is no kustomize.
     """
 
     def __init__(self, root: Path) -> None:

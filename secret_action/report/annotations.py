@@ -31,7 +31,8 @@ def _all(report: RunReport, workspace: str) -> Iterator[Annotation]:
     subject = facts.subject(report)
     for failure in facts.failures(report):
         told = [failure.what, some(failure.names), *failure.causes[:1], failure.remedy]
-        yield _annotation(Severity.ERROR, subject, told, failure.where, report, workspace)
+        title = facts.subject(report, [failure.service]) if failure.service else subject
+        yield _annotation(Severity.ERROR, title, told, failure.where, report, workspace)
     for write in facts.writes_in(report, WriteState.LEFT):
         told = [f"{quoted(write.path)} was written and could not be undone.", write.detail, write.command]
         yield _annotation(Severity.ERROR, subject, told, None, report, workspace)

@@ -171,6 +171,7 @@ def _problem(problem: Problem) -> Json:
         "what": problem.what,
         "remedy": problem.remedy,
         "causes": list(problem.causes),
+        "service": problem.service,
         **_location(problem.where),
     }
 

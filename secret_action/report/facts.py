@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from secret_action.contract import mode
 from secret_action.model import (
@@ -34,6 +34,8 @@ class Failure:
     """The ExternalSecrets that failed alike, where it was more than one."""
     observed: tuple[str, ...] = ()
     where: Location | None = None
+    service: str = ""
+    """The tenant that could not be judged for it."""
 
 
 def is_preview(report: RunReport) -> bool:
@@ -42,9 +44,10 @@ def is_preview(report: RunReport) -> bool:
     return report.mode == "plan" or report.dry_run or stopped
 
 
-def subject(report: RunReport) -> str:
-    """`my-service in prod`, as far as both are known."""
-    service = report.service or (_tenants(report) if report.mode == "validate" else "the service")
+def subject(report: RunReport, names: Sequence[str] = ()) -> str:
+    """`my-service in prod`, as far as both are known. names: the tenants that it is about; none for all of the run."""
+    tenants = _tenants(names or services(report)) if report.mode == "validate" else "the service"
+    service = report.service or tenants
     return f"{service} in {report.environment}" if report.environment else service
 
 
@@ -53,18 +56,39 @@ _FEW_WORKLOADS = 5
 _SHOWN = 7  # characters of a commit
 
 
-def _tenants(report: RunReport) -> str:
-    names = services(report)
+def _tenants(names: Sequence[str]) -> str:
     if not names:
         return "every tenant"
     return listed(names) if len(names) <= _FEW_TENANTS else count(len(names), "tenant")
 
 
 def services(report: RunReport) -> tuple[str, ...]:
+    """The tenants of the run, in their order: those that anything was read or found of, or that could not be read."""
+    return tuple(sorted({*judged(report), *not_judged(report)}))
+
+
+def judged(report: RunReport) -> tuple[str, ...]:
     """The tenants that anything was read or found of, in their order."""
     found = [*report.findings, *(silenced.finding for silenced in report.silenced)]
-    names = [*(manifest.service for manifest in report.manifests), *(finding.service for finding in found)]
-    return tuple(sorted(filter(None, dict.fromkeys(names))))
+    names = {*(manifest.service for manifest in report.manifests), *(finding.service for finding in found)}
+    return tuple(sorted(names - {""}))
+
+
+def not_judged(report: RunReport) -> tuple[str, ...]:
+    """The tenants of which nothing could be judged, or not all, in their order."""
+    return tuple(sorted({problem.service for problem in report.problems} - {""}))
+
+
+def of_tenants_with_errors(report: RunReport) -> RunReport:
+    """The report with what was judged of those tenants only."""
+    wrong = {finding.service for finding in report.findings if finding.severity is Severity.ERROR}
+    return replace(
+        report,
+        manifests=tuple(manifest for manifest in report.manifests if manifest.service in wrong),
+        findings=tuple(finding for finding in report.findings if finding.service in wrong),
+        silenced=(),
+        problems=(),
+    )
 
 
 def written(report: RunReport, action: Action) -> int:
@@ -173,7 +197,10 @@ def kept(report: RunReport) -> tuple[str, ...]:
 
 def failures(report: RunReport) -> tuple[Failure, ...]:
     """All that failed: what ended the run, each ExternalSecret (those that failed alike are one), each workload."""
-    ended = [Failure(problem.what, problem.causes, problem.remedy, where=problem.where) for problem in report.problems]
+    ended = [
+        Failure(problem.what, problem.causes, problem.remedy, where=problem.where, service=problem.service)
+        for problem in report.problems
+    ]
     return tuple(dict.fromkeys([*ended, *_refresh_failures(report), *map(_workload_failure, not_rolled(report))]))
 
 

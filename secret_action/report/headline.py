@@ -140,11 +140,18 @@ def _stored(report: RunReport) -> bool:
 
 
 def _not_valid(report: RunReport) -> str:
-    subject = facts.subject(report)
-    told = facts.severities(report)
-    if not facts.findings_of(report, Severity.ERROR):
-        return f"The manifests of {subject} could not be judged: {_reason(report)}"
-    return f"The manifests of {subject} are not valid: {told} in {facts.overlays(report)}."
+    """What is not valid, then what could not be judged, each with the tenants that it is true of."""
+    told = []
+    if facts.findings_of(report, Severity.ERROR):
+        wrong = facts.of_tenants_with_errors(report)
+        subject, overlays = facts.subject(wrong), facts.overlays(wrong)
+        told.append(f"The manifests of {subject} are not valid: {facts.severities(wrong)} in {overlays}.")
+    names = facts.not_judged(report)
+    if names or not told:
+        which = "Those" if told else "The manifests"
+        in_full = " in full" if set(names) & set(facts.judged(report)) else ""
+        told.append(f"{which} of {facts.subject(report, names)} could not be judged{in_full}: {_reason(report)}")
+    return " ".join(told)
 
 
 def _nothing_written(report: RunReport) -> str:
@@ -152,7 +159,7 @@ def _nothing_written(report: RunReport) -> str:
     missing = facts.planned(report, Action.MISSING)
     errors = facts.findings_of(report, Severity.ERROR)
     wrong = [f"{count(missing, 'value')} {be(missing)} missing"] if missing else []
-    if errors:
+    if errors and not facts.not_judged(report):
         wrong.append(f"{count(errors, 'error')} {be(errors)} in the manifests")
     if report.mode == "plan":
         return f"{subject} cannot be released: {f'{listed(wrong)}.' if wrong else _reason(report)}"

@@ -6,6 +6,7 @@ What comes out is clean in `validate`, and every line that was there is there st
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from textwrap import dedent
 
 import pytest
 
-from secret_action.cli import main
+from secret_action.authoring.cli import main
+from secret_action.cancellation import Cancellation
 from secret_action.manifest.read import Scope, read_tenant
 from secret_action.manifest.yaml_files import load_documents
 from secret_action.naming import ParameterPath
@@ -170,6 +172,22 @@ SHAPES = {
         KUSTOMIZE: "resources:\n- ../../base\n- deployment.yaml\npatches:\n- patch: |\n"
         + "".join(f"    {line}\n" for line in external_secret(env="{env}", whole=False).splitlines()),
     },
+    "an ExternalSecret in a component": {
+        "base/kustomization.yaml": "resources:\n- other.yaml\n",
+        "base/other.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\n  namespace: shop\n",
+        "base/es.yaml": None,
+        "components/db/kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
+        "resources:\n- es.yaml\n",
+        "components/db/es.yaml": external_secret(),
+        KUSTOMIZE: "resources:\n- ../../base\n- deployment.yaml\ncomponents:\n- ../../components/db\n"
+        "patches:\n- path: patch.yaml\n",
+    },
+    "two bases, of which one has the deployment": {
+        "app/kustomization.yaml": "resources:\n- claim.yaml\n",
+        "app/claim.yaml": CLAIM,
+        "overlays/{name}/deployment.yaml": None,
+        KUSTOMIZE: "resources:\n- ../../app\n- ../../base\npatches:\n- path: patch.yaml\n",
+    },
     "JSON6902 operations": {
         "overlays/{name}/patch.yaml": None,
         KUSTOMIZE: "resources:\n- ../../base\n- deployment.yaml\npatches:\n- path: ops.yaml\n"
@@ -188,7 +206,8 @@ def test_a_secret_and_then_a_key_more_in_a_tenant_of_this_shape(tmp_path, shape)
     done = run(root, "add-secret", "shop", "API_KEY", "TOKEN", "--secret", "shop-keys")
     assert (done.returncode, done.stderr) == (0, "")
     # The same program, without another start of Python.
-    assert main(["add-secret", "shop", "REPLICA_URL", "--secret", "shop-db", "--tenants-directory", str(root)]) == 0
+    again = ["add-secret", "shop", "REPLICA_URL", "--secret", "shop-db", "--tenants-directory", str(root)]
+    assert main(again, Cancellation()) == 0
     assert findings(root) == []
     after = files(root)
     assert_only_lines_added(before, after)
@@ -284,3 +303,48 @@ def test_a_change_that_would_not_be_right_is_not_written(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert "anchor" in done.stderr
     assert files(root) == before
+
+
+# Runs the program, and sends it a signal before it moves a file with a given number to its place.
+INTERRUPTED = """\
+import os, signal, sys
+from secret_action.cli import main
+number, at, *arguments = sys.argv[1:]
+replace, moves = os.replace, []
+def move(source, target):
+    moves.append(target)
+    if len(moves) == int(at):
+        os.kill(os.getpid(), int(number))
+    replace(source, target)
+os.replace = move
+sys.exit(main(arguments))
+"""
+ON_THE_COPY, ON_THE_TENANT = 2, 9
+
+
+@pytest.mark.parametrize(
+    ("number", "at"),
+    [(signal.SIGTERM, ON_THE_TENANT), (signal.SIGHUP, ON_THE_TENANT), (signal.SIGINT, ON_THE_COPY)],
+)
+def test_a_signal_leaves_nothing_half_done(tmp_path, number, at):
+    """All files or none, no temporary ones, and a message that is true."""
+    root = tenant(tmp_path / "tenants-repository")
+    before = files(root)
+    arguments = ("add-secret", "shop", "API_KEY", "--secret", "shop-keys", "--tenants-directory", root)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(int(number)), str(at), *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    after = files(root)
+    assert not [name for name in after if name.endswith(".new")]
+    if at == ON_THE_COPY:
+        assert (done.returncode, done.stderr) == (2, "error: Interrupted; nothing was written.\n")
+        assert after == before
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len([name for name in after if after[name] != before.get(name)]) == 6
+        assert findings(root) == []

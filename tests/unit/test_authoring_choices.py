@@ -9,6 +9,7 @@ from secret_action.authoring import cli, consumers
 from secret_action.authoring.consumers import Added
 from secret_action.authoring.request import read_request
 from secret_action.authoring.tenant import Document, Side
+from secret_action.cancellation import Cancellation
 from secret_action.errors import InputError
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.overlay import Overlay
@@ -66,7 +67,7 @@ def files(root):
 
 def run(capsys, root, *arguments):
     """Exit code, standard output and standard error of a command in a tenants repository."""
-    code = cli.main([*arguments, "--tenants-directory", str(root)])
+    code = cli.main([*arguments, "--tenants-directory", str(root)], Cancellation())
     said = capsys.readouterr()
     return code, said.out, said.err
 
@@ -98,7 +99,13 @@ def run(capsys, root, *arguments):
         ("new-service new --environments prod,production", "twice"),
         ("new-service new --environments ,", "no overlay"),
         ("new-service shop", "there already"),
-        ("new-service new K --file kustomization.yaml", "nothing was written"),
+        ("new-service new K --file kustomization.yaml", "--file"),
+        ("add-secret shop K --secret a --file external-secrets/kustomization.yml", "--file"),
+        ("add-secret shop K --secret a..b", "--secret"),
+        ("add-secret shop K --secret a --namespace a.b", "--namespace"),
+        ("new-service my_service K", "“my_service” cannot be a service's name"),
+        ("new-service my.service", "cannot be a service's name"),
+        (f"new-service {64 * 'a'}", "cannot be a service's name"),
     ],
 )
 def test_bad_input_ends_with_one_clear_error_and_nothing_written(capsys, tmp_path, arguments, says):
@@ -135,6 +142,16 @@ def test_the_parameter_follows_from_the_key_unless_another_is_named(parameter, p
     assert item["remoteRef"]["key"] == path.replace("_ENV_", "prod")
 
 
+@pytest.mark.parametrize("service", ["true", "null", "1e3", "007", "2024-01-01"])
+def test_a_name_that_yaml_takes_for_no_text_is_quoted(capsys, tmp_path, service):
+    """Kubernetes would refuse it, or kustomize make another of it."""
+    code, _, err = run(capsys, tmp_path, "new-service", service, "URL", "--secret", service, "--environments", "dev")
+    assert (code, err) == (0, "")
+    (deployed,) = load_documents((tmp_path / f"tenants/{service}/overlays/dev/deployment.yaml").read_text())
+    assert deployed["metadata"] == {"name": service, "namespace": service}
+    assert deployed["spec"]["secret1Name"] == service
+
+
 # --- who reads it ---
 
 
@@ -163,7 +180,7 @@ def consumed(root, *sides, consumer=""):
     for each in sides:
         for document in each.documents:
             draft.put(document.file, json.dumps(document.value))
-    return consumers.consume(draft, sides, "new", "shop", consumer)
+    return consumers.consume(draft, sides, "new", request("K", consumer=consumer))
 
 
 def test_a_claim_gets_the_number_behind_its_last(tmp_path):
@@ -207,7 +224,99 @@ def test_what_reads_it_already_is_left_alone(tmp_path):
     assert consumed(tmp_path, reads) == []
 
 
+def variable(secret, key):
+    """A variable that takes one key of a Secret."""
+    return {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def deployment(*env, name="shop", folder=f"{TENANT}/overlays/dev", field="env"):
+    """A Deployment of two containers, of which the first has these variables."""
+    containers = [{"name": "app", field: list(env)}, {"name": "proxy", "env": [{"name": "PORT", "value": "1"}]}]
+    value = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {"template": {"spec": {"containers": containers}}},
+    }
+    return Document(f"{folder}/{name}.yaml", 0, value)
+
+
+def test_pods_that_take_keys_one_by_one_get_the_new_ones_so(tmp_path):
+    """In the containers that do; also where a key is added to a Secret which they take so."""
+    old = variable("old", "URL")
+    assert consumed(tmp_path, side(deployment(old))) == [
+        Added(f"{TENANT}/overlays/dev/shop.yaml", "Deployment shop", "env")
+    ]
+    mine = (Consumer("Deployment", "web", "new", "secretKeyRef"),)
+    both = side(deployment(variable("new", "URL"), name="web"), deployment(old), consumers=mine)
+    assert [each.who for each in consumed(tmp_path, both)] == ["Deployment web"]
+    with pytest.raises(InputError, match="variable K already"):
+        consumed(tmp_path, side(deployment(old, {"name": "K", "value": "x"})))
+
+
+def test_a_claim_or_envfrom_comes_before_single_keys(tmp_path):
+    """A migration's Job that takes one key is no reason to ask; by its name it can be asked for."""
+    job = deployment(variable("old", "URL"), name="migrate")
+    for web in (claim(replicas=1), deployment({"secretRef": {"name": "old"}}, field="envFrom")):
+        assert [each.who for each in consumed(tmp_path, side(job, web))] == [f"{web.kind} shop"]
+        assert [each.who for each in consumed(tmp_path, side(job, web), consumer="migrate")] == ["Deployment migrate"]
+
+
 # --- whole tenants ---
+
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  template:
+    spec:
+      containers:
+      - name: app
+        %s
+"""
+
+
+def test_variables_from_single_keys_are_added_as_those_that_are_there(capsys, tmp_path):
+    """Two keys of a new Secret, then one of it more; nothing is left to be read."""
+    env = "env:\n        - name: URL  # the database\n          valueFrom: {secretKeyRef: {name: db, key: URL}}"
+    root = tenant(tmp_path, overlays__dev__claim=DEPLOYMENT % env)
+    for keys in (["TOKEN", "SALT"], ["PEPPER"]):
+        code, out, err = run(capsys, root, "add-secret", "shop", *keys, "--secret", "keys")
+        assert (code, err) == (0, "")
+        assert "Nothing in" not in out
+    text = (root / TENANT / "overlays/dev/claim.yaml").read_text()
+    assert text.startswith(DEPLOYMENT.replace("%s\n", env))
+    (deployed,) = load_documents(text)
+    (container,) = deployed["spec"]["template"]["spec"]["containers"]
+    wanted = [variable("db", "URL"), *(variable("keys", key) for key in ("TOKEN", "SALT", "PEPPER"))]
+    assert container["env"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"overlays__dev__claim": DEPLOYMENT % "image: shop"},
+            f"Name token in Deployment shop ({TENANT}/overlays/dev/claim.yaml): no container there takes a Secret by "
+            "envFrom or env.",
+        ),
+        (
+            {
+                "overlays__dev__kustomization": "resources:\n- ../../base\npatches:\n- path: patch.yaml\n",
+                "overlays__dev__deployment": FILES["overlays/dev/claim.yaml"],
+            },
+            f"Name token in {TENANT}/overlays/dev/deployment.yaml: no kustomization lists that file, so it was left "
+            "alone.",
+        ),
+    ],
+)
+def test_what_is_left_to_a_person_is_said_with_its_place(capsys, tmp_path, changes, says):
+    """Where it cannot be known how the pods are to read it."""
+    code, out, err = run(capsys, tenant(tmp_path, **changes), "add-secret", "shop", "TOKEN", "--secret", "token")
+    assert (code, err) == (0, "")
+    assert says in out
+    assert "Nothing in" not in out
 
 
 def test_where_nothing_reads_secrets_it_says_so_and_goes_on(capsys, tmp_path):
@@ -347,7 +456,10 @@ def test_a_defect_of_ours_ends_in_one_line_and_writes_nothing(tmp_path, capsys, 
         raise KeyError("whatever-it-was")
 
     monkeypatch.setitem(cli.COMMANDS, "add-secret", explode)
-    assert cli.main(["add-secret", "shop", "URL", "--secret", "db", "--tenants-directory", str(tmp_path)]) == 2
+    assert (
+        cli.main(["add-secret", "shop", "URL", "--secret", "db", "--tenants-directory", str(tmp_path)], Cancellation())
+        == 2
+    )
     told = capsys.readouterr().err
     assert "secret-sync has a defect: KeyError at test_authoring_choices.py:" in told
     assert "whatever-it-was" not in told

@@ -131,6 +131,23 @@ def test_a_write_that_fails_half_way_leaves_everything_as_it_was(tmp_path, monke
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_an_interrupt_right_after_a_move_takes_it_back(tmp_path, monkeypatch):
+    """It was noted before it was made."""
+    (tmp_path / "a").write_text("1\n")
+    draft = Draft(tmp_path)
+    draft.put("a", "2\n")
+    replace = os.replace
+
+    def interrupted(source, target):
+        replace(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        draft.write()
+    assert files(tmp_path) == {"a": b"1\n"}
+
+
 def test_a_text_put_back_is_no_change(tmp_path):
     """Only what differs from the disk is written."""
     (tmp_path / "a").write_text("1\n")

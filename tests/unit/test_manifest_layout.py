@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from secret_action.errors import ManifestError
+from secret_action.errors import InputError, ManifestError
 from secret_action.manifest.kustomize import find_kustomize
 from secret_action.manifest.layout import list_overlays, list_services
 from secret_action.manifest.read import Scope, read_tenant
@@ -247,10 +247,11 @@ def test_overlays_that_are_links_within_the_repository(tmp_path):
 
 
 def test_no_kustomize_is_one_clear_line(tmp_path, monkeypatch):
-    """With how to get it."""
+    """With how to get it, and of the run: it is not said again of every tenant."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ManifestError) as caught:
+    with pytest.raises(InputError) as caught:
         find_kustomize()
+    assert type(caught.value) is InputError
     (problem,) = caught.value.problems
     assert "Neither kustomize nor kubectl" in problem.what
     assert "Install kustomize" in problem.remedy

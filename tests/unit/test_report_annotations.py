@@ -47,6 +47,13 @@ def test_a_finding_points_at_its_line_when_the_manifest_is_in_the_workspace() ->
     ]
 
 
+def test_what_keeps_a_tenant_from_being_judged_bears_that_tenant_s_name() -> None:
+    """Not the names of those that were judged beside it."""
+    problem = Problem("tenants/other/secrets.yaml: version: must be 1.", service="other")
+    report = replace(samples.validating(), service="", findings=(), problems=(problem,))
+    assert [one.title for one in annotate(report)] == ["other"]
+
+
 def test_the_file_is_relative_to_the_workspace_wherever_the_checkout_lies_in_it() -> None:
     report = replace(samples.validating(), tenants=in_workspace("/github/workspace/tenants-repo"))
     files = {one.file for one in annotate(report, "/github/workspace")}

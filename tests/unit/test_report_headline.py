@@ -39,6 +39,13 @@ def unrendered(report: RunReport) -> RunReport:
     return replace(report, manifests=(*others, replace(last, rendered=False)))
 
 
+def not_judged(service: str, error_in: str = "") -> RunReport:
+    """Three tenants, of which one has a finding; and why one, perhaps another one, could not be judged."""
+    problem = Problem(f"tenants/{service}/secrets.yaml: version: must be 1.", service=service)
+    findings = (replace(samples.finding(), service=error_in),) if error_in else ()
+    return replace(of_tenants("a", "b", "c"), problems=(problem,), findings=findings, exit_code=2)
+
+
 REFRESHED = replace(samples.first_release(), mode="refresh", plan=None, writes=())
 BEFORE_THE_PLAN = replace(samples.first_release(), plan=None, writes=(), refreshes=())
 PROVEN, NOT_PROVEN = RefreshState.PROVEN, RefreshState.NOT_PROVEN
@@ -154,6 +161,23 @@ PROVEN, NOT_PROVEN = RefreshState.PROVEN, RefreshState.NOT_PROVEN
         (
             failing(replace(samples.validating(), findings=()), "There is no tenant `my-servce`.", exit_code=2),
             "The manifests of my-service could not be judged: There is no tenant `my-servce`.",
+        ),
+        (
+            not_judged("b"),
+            "The manifests of b could not be judged in full: tenants/b/secrets.yaml: version: must be 1.",
+        ),
+        (
+            not_judged("d"),
+            "The manifests of d could not be judged: tenants/d/secrets.yaml: version: must be 1.",
+        ),
+        (
+            not_judged("d", error_in="b"),
+            "The manifests of b are not valid: 1 error in 1 overlay. "
+            "Those of d could not be judged: tenants/d/secrets.yaml: version: must be 1.",
+        ),
+        (
+            replace(not_judged("b", error_in="b"), mode="release", service="b", environment="prod"),
+            "Nothing was written for b in prod: tenants/b/secrets.yaml: version: must be 1.",
         ),
         (samples.missing(), "Nothing was written: 2 values are missing for my-service in prod."),
         (

@@ -117,6 +117,8 @@ BROKEN = {
         ByHand(reading(7)),
         one_overlay(external_secret().replace("secretKey: URL", "secretKey: 007")),
         one_overlay(external_secret(target={"name": "x"}).replace("name: x", "name: 1e3")),
+        one_overlay(external_secret(), claim("db").replace("name: shop", "name: 1e3")),
+        one_overlay(external_secret(), deployment("db").replace("name: shop", "name: shop\n  namespace: true", 1)),
         reading(URL, property="x") | {"overlays/prod/es.yaml": external_secret() + "      property: 1.10\n"},
     ],
     "label-missing": [

@@ -110,6 +110,7 @@ RIGHT = {
         reading("/zerotouch/prod/shop/007"),
         one_overlay(external_secret().replace("secretKey: URL", 'secretKey: "007"')),
         one_overlay(external_secret().replace("secretKey: URL", "secretKey: on")),  # a text for Kubernetes
+        one_overlay(external_secret(), claim("db").replace("name: shop", 'name: "1e3"')),
     ],
     "label-missing": [
         one_overlay(external_secret(labels={}, secretStoreRef={"name": "vault"}, data=[entry("URL", "kv/shop")])),
