@@ -71,7 +71,7 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
     """
     if uid_of(observed) != uid_of(patched):
         # Seen late, it may be the one that ours replaced.
-        return Verdict(Outcome.RECREATED if _is_later(observed, patched) else Outcome.WAITING)
+        return Verdict(Outcome.RECREATED if is_later(observed, patched) else Outcome.WAITING)
     if is_going(observed):
         return Verdict(Outcome.GOING)
     synced = synced_version_of(observed)
@@ -84,7 +84,7 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
     if token_there and synced and synced == expected:
         return _synced(observed)
     # From here on only what the API server stored after our patch counts.
-    if not _is_later(observed, patched):
+    if not is_later(observed, patched):
         return Verdict(Outcome.WAITING)
     if not token_there:
         # Equal to the patched status and to the present metadata means that the metadata went back to what it was.
@@ -114,7 +114,8 @@ def _synced(observed: Object, words: str = "") -> Verdict:
     return Verdict(Outcome.SYNCED, words)
 
 
-def _is_later(observed: Object, patched: Object) -> bool:
+def is_later(observed: Object, patched: Object) -> bool:
+    """Whether the API server stored the first after the second; False where it does not tell."""
     mine, theirs = resource_version(patched), resource_version(observed)
     return mine is not None and theirs is not None and theirs > mine
 
