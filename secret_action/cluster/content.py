@@ -61,8 +61,6 @@ def _data(spec: Object, values: Mapping[str, SecretValue]) -> dict[str, bytes]:
     policy = text(target, "creationPolicy")
     if policy not in _WHOLE:
         raise _NotKnowable(f"`creationPolicy: {policy}` leaves other keys in the Secret, or makes none")
-    if text(target, "deletionPolicy") not in ("", "Retain"):
-        raise _NotKnowable("its `deletionPolicy` lets keys vanish with their parameters")
     data: dict[str, bytes] = {}
     for item in entries(spec, "dataFrom"):  # ESO: dataFrom first, then data over it
         data |= _extracted(item, values)

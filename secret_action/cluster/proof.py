@@ -94,16 +94,16 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
             return _synced(observed, words="Another actor removed the annotation after ESO had read it.")
         return Verdict(Outcome.UNMARKED, "Another actor removed our annotation before ESO was seen to read it.")
     if synced and expected is None and synced != before and ready(observed)[0] == "True":
-        return Verdict(
-            Outcome.SYNCED_WEAKLY,
-            "ESO writes a hash of an unknown form: that it synced after our annotation is shown by its status alone.",
+        words = (
+            "ESO writes a hash of an unknown form: that it synced after our annotation is shown by its status alone."
         )
+        return _synced(observed, words, Outcome.SYNCED_WEAKLY)
     if ready(observed)[0] == "False" and ready(observed) != ready(patched):
         return Verdict(Outcome.FAILED)
     return Verdict(Outcome.WAITING)
 
 
-def _synced(observed: Object, words: str = "") -> Verdict:
+def _synced(observed: Object, words: str = "", outcome: Outcome = Outcome.SYNCED) -> Verdict:
     status, reason, message = ready(observed)
     if status != "True":
         return Verdict(Outcome.SYNCED_THEN_FAILED, "ESO synced after our annotation, and a later attempt failed.")
@@ -111,7 +111,7 @@ def _synced(observed: Object, words: str = "") -> Verdict:
         return Verdict(
             Outcome.SYNCED_WITHOUT_DATA, f"ESO synced, and gave the Secret no new data ({message or reason})."
         )
-    return Verdict(Outcome.SYNCED, words)
+    return Verdict(outcome, words)
 
 
 def is_later(observed: Object, patched: Object) -> bool:

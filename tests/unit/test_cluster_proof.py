@@ -91,6 +91,14 @@ ROWS = {
     "A2 removed, Ready is False": (PATCHED, failed(SYNCED_OTHER), Outcome.UNMARKED),
     "A2 seen before our patch": (PATCHED, synced(_without_token(BEFORE, 5), 6), Outcome.WAITING),
     "unknown hash, status moved": (UNKNOWN_BEFORE, _unknown(UNKNOWN_BEFORE, "1-other"), Outcome.SYNCED_WEAKLY),
+    **{
+        f"unknown hash, {why[1]} {why[2]}": (
+            UNKNOWN_BEFORE,
+            _unknown(synced(UNKNOWN_BEFORE, ready=why), "1-other"),
+            Outcome.SYNCED_WITHOUT_DATA,
+        )
+        for why in (RETAINED, ("True", "SecretMissing", ""), ("True", "SecretDeleted", ""))
+    },
     "unknown hash, status stands": (UNKNOWN_BEFORE, _unknown(UNKNOWN_BEFORE, "1-short"), Outcome.WAITING),
     "unknown hash, failed": (UNKNOWN_BEFORE, failed(UNKNOWN_BEFORE), Outcome.FAILED),
     "B1 ready became False": (PATCHED, failed(PATCHED), Outcome.FAILED),
