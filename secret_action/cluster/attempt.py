@@ -31,8 +31,8 @@ class Terms:
     """What is the same for all ExternalSecrets of a run.
 
     hashes: by namespace and name of a Secret, its hash from before the write. notes: what the token of an
-    ExternalSecret, by namespace and name, says besides. pause: seconds between an annotation and the next one of the
-    same ExternalSecret, at first.
+    ExternalSecret, by namespace and name, says besides. missing: parameters that do not exist, as our own credentials
+    see it. pause: seconds between an annotation and the next one of the same ExternalSecret, at first.
     """
 
     token: str
@@ -44,6 +44,7 @@ class Terms:
     force: bool = False
     hashes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
 
 
 @dataclass

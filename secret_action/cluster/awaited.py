@@ -92,9 +92,13 @@ class Awaited:
         return self.result
 
     def hopeless(self, now: float) -> bool:
-        """Attempted and failed, annotated once more, and no better since."""
+        """Attempted and failed, annotated once more, and failed for something that waiting does not mend.
+
+        Most of what ESO fails for is mended while one waits: rights take their time, throttling ends, stores get ready.
+        """
+        doomed = self._measure.expectation.impossible or bool(self._read & self.terms.missing)
         waited = self.phase is Phase.PROVING and now - self.attempt.last_at >= self.terms.pause
-        return self.attempt.failed and self.rounds >= 2 and waited and self.attempt.proven is None
+        return doomed and self.attempt.failed and self.rounds >= 2 and waited and self.attempt.proven is None
 
     # What comes back
 
@@ -242,7 +246,7 @@ class Awaited:
             self._secret_name,
             self._deployment.spec,
             self.terms.values,
-            {reference.path for reference in self.target.rendered.references},
+            self._read,
             self.terms.changed_paths,
             self.terms.hashes.get((self.target.namespace, self._secret_name)),
         )
@@ -343,6 +347,10 @@ class Awaited:
     def _is_selected(self, live: Object) -> bool:
         labels = section(live, "metadata", "labels")
         return is_managed(labels) and self.terms.selector.matches(labels)
+
+    @property
+    def _read(self) -> set[str]:
+        return {reference.path for reference in self.target.rendered.references}
 
     @property
     def _secret_name(self) -> str:

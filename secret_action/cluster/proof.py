@@ -31,6 +31,7 @@ ANNOTATION = "force-sync"
 # Reasons of `Ready=True` that tell of a sync which left the Secret as it was, or without data.
 _WITHOUT_DATA = {"SecretMissing", "SecretDeleted", "ResourceMissing", "ResourceDeleted"}
 _SHA3_DIGITS = 56
+_WEAKLY = "ESO writes a hash of an unknown form: that it synced after our annotation is shown by its status alone."
 
 
 class Outcome(Enum):
@@ -94,10 +95,7 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
             return _synced(observed, words="Another actor removed the annotation after ESO had read it.")
         return Verdict(Outcome.UNMARKED, "Another actor removed our annotation before ESO was seen to read it.")
     if synced and expected is None and synced != before and ready(observed)[0] == "True":
-        words = (
-            "ESO writes a hash of an unknown form: that it synced after our annotation is shown by its status alone."
-        )
-        return _synced(observed, words, Outcome.SYNCED_WEAKLY)
+        return _synced(observed, _WEAKLY, Outcome.SYNCED_WEAKLY)
     if ready(observed)[0] == "False" and ready(observed) != ready(patched):
         return Verdict(Outcome.FAILED)
     return Verdict(Outcome.WAITING)

@@ -89,6 +89,7 @@ def refresh(
         force=settings.refresh == "force",
         hashes=inspection.hashes,
         notes=notes or {},
+        missing=frozenset(path for path in _read(inspection) if ssm_exists and ssm_exists(path) is False),
     )
     wanted = [found.target for found in inspection.found if found.target.managed]
     if unmarked := [str(found.target) for found in inspection.found if not found.target.managed]:
@@ -108,6 +109,10 @@ def refresh(
         outside.close()
     diagnostician = Diagnostician(api, inspection.resource, ssm_exists)
     return tuple(replace(_diagnosed(one, diagnostician), deployer=deployers.of(one)) for one in awaited.values())
+
+
+def _read(inspection: Inspection) -> set[str]:
+    return {reference.path for found in inspection.found for reference in found.external_secret.references}
 
 
 def _diagnosed(one: Awaited, diagnostician: Diagnostician) -> RefreshResult:

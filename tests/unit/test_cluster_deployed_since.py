@@ -1,4 +1,4 @@
-"""A proof counts for the manifest alone: what the cluster holds is looked at until the end, and only that is computed."""
+"""A proof counts for the manifest alone: what the cluster holds is looked at until the end."""
 
 import copy
 
