@@ -66,7 +66,8 @@ def application(lab: Lab, commit: str, sync: str = "Synced", **status: Any) -> s
         **status,
     }
     head = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
-    lab.cluster.apply({**head, "metadata": {"name": name, "namespace": "argocd"}, "status": found})
+    spec = {"source": {"repoURL": "https://github.com/org/tenants", "targetRevision": "main"}}
+    lab.cluster.apply({**head, "metadata": {"name": name, "namespace": "argocd"}, "spec": spec, "status": found})
     return f"{APPLICATIONS}/{name}"
 
 
@@ -178,6 +179,18 @@ def test_a_later_commit_that_asks_for_others_is_no_success(tools: None, lab: Lab
     application(lab, LATER, history=[{"id": 1, "revision": OURS}])
     (result,) = product.refresh(es, commit=OURS)
     assert result.state is RefreshState.NOT_DEPLOYED
+
+
+def test_a_tool_that_follows_another_branch_is_not_believed(tools: None, lab: Lab) -> None:
+    """It has looked again, and is where it was: that says nothing of what came first."""
+    product = Product(lab, timeout=8.0)
+    older = product.deploy("x", parameter=lab.parameter(value="old"), refreshInterval="3h")
+    es = product.rendered("x", parameter=lab.parameter(value="old"), refreshInterval="2h")
+    path = application(lab, OLDER)
+    with controller(lab, path, OLDER, {"spec": dict(older.spec)}):
+        (result,) = product.refresh(es, commit=OURS, branch="release")
+    assert result.state is RefreshState.NOT_DEPLOYED
+    assert "superseded" not in result.detail
 
 
 def test_flux_is_quoted(tools: None, lab: Lab) -> None:
