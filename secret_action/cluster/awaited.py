@@ -33,6 +33,7 @@ from secret_action.cluster.proof import (
     is_later,
     judge,
     never_refreshes,
+    without_secret,
 )
 from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target
@@ -49,8 +50,6 @@ class Awaited:
     target: Target
     terms: Terms
     outside: Outside
-    controller: str = ""
-    """`spec.controller` of its store, where it is known."""
     phase: Phase = Phase.DEPLOYING
     live: Object | None = None
     looked_at: bool = False
@@ -240,8 +239,8 @@ class Awaited:
         self.words = "ESO has not read it yet."
         if not self._deployment.later:
             self._superseded = ""
-        self.never = never_refreshes(live, self.controller) or ""
-        self.rebuilds = bool(self.never) and self.terms.force and not barred(live, self.controller)
+        self.never = never_refreshes(live) or ""
+        self.rebuilds = bool(self.never) and self.terms.force and not barred(live)
         self._measure = measure(
             self._secret_name,
             self._deployment.spec,
@@ -329,14 +328,18 @@ class Awaited:
             self._finish(self._proven_state, " ".join(filter(None, words)), content)
 
     def _finish_never(self, content: ContentState, words: str) -> None:
-        changed, owner = self._measure.changed, cluster_owner(self.live or {})
+        changed, live = self._measure.changed, self.live or {}
+        if without_secret(section(live, "spec")):
+            # Nothing holds an old value: what changed is delivered by others, or was refused before it was written.
+            self._finish(RefreshState.NEVER_REFRESHES, explanations.left_alone(self.never, ""))
+            return
         detail = explanations.left_alone(self.never, words)
         if content is ContentState.NOT_CHECKED:
-            detail += explanations.unknown_content(self._secret_name, owner)
+            detail += explanations.unknown_content(self._secret_name, cluster_owner(live))
         if changed and content is not ContentState.PROVEN:
-            self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed, owner))
+            self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed, live))
         else:
-            diagnosis = explanations.never(self.never, [], owner) if content is ContentState.DIFFERS else None
+            diagnosis = explanations.never(self.never, [], live) if content is ContentState.DIFFERS else None
             self._finish(RefreshState.NEVER_REFRESHES, detail, content, diagnosis)
 
     def _start_over(self, words: str) -> None:

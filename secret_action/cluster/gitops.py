@@ -89,7 +89,8 @@ def superseded(tool: Tool, ours: Tenants, *, looked_again: bool, held_before: bo
     """Whether the tool has deployed a commit that came after ours.
 
     Commits have no order of their own. That one is later is known where the tool had ours before it, or has looked
-    at our branch after we asked it to, which was after ours was the newest there.
+    at our branch after we asked it to, which was after ours was the newest there. Flux tells of no past, and its own
+    times would have to be held against our clock: of it only the first is known, where this run has seen it.
     """
     if not tool.commit or not ours.sha or tool.commit == ours.sha:
         return False

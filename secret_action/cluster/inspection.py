@@ -74,10 +74,6 @@ class Inspection:
     hashes: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """By namespace and name of a Secret, the hash that ESO left on it before this run's write, where it was noted."""
 
-    def controller_of(self, live: Object, namespace: str) -> str:
-        """`spec.controller` of the store that it reads; empty where there is none or it is not known."""
-        return text(self.stores.get(store_key(live, namespace), {}), "spec", "controller")
-
 
 def store_key(thing: Object, namespace: str) -> StoreKey:
     """The store that an ExternalSecret names, live or rendered (`{"spec": …}`)."""
@@ -101,20 +97,18 @@ def inspect(
     _check_rights(api, resource, {target.namespace: target.name for target in wanted if target.managed})
     stores, unready = _stores(api, resource, wanted)
     warnings = (*unselected, *unready)
-    inspection = Inspection(resource, served, (), stores, warnings)
-    found = tuple(_found(target, live.get(target.key), inspection) for target in wanted)
+    found = tuple(_found(target, live.get(target.key)) for target in wanted)
     there = sum(1 for one in found if one.live is not None)
     log.line(f"Cluster: {there} of {len(found)} ExternalSecrets are there ({resource.group_version})")
     return Inspection(resource, served, found, stores, warnings)
 
 
-def _found(target: Target, live: Object | None, inspection: Inspection) -> Found:
+def _found(target: Target, live: Object | None) -> Found:
     if live is None:
         return Found(target, None, None)
     # Judged as it will be: by the manifest that the refresh waits for, which may mend what the cluster still has.
     deployed = {**live, "spec": target.rendered.spec}
-    controller = inspection.controller_of(deployed, target.namespace)
-    return Found(target, live, never_refreshes(deployed, controller), barred(deployed, controller))
+    return Found(target, live, never_refreshes(deployed), barred(deployed))
 
 
 def _resource(api: KubernetesApi) -> tuple[tuple[str, ...], Resource]:
@@ -172,6 +166,11 @@ def _stores(
         except errors.Forbidden:
             continue  # it helps to know, and nothing depends on it
         stores[key] = store
+        if (controller := text(store, "spec", "controller")) not in ("", "default"):
+            warnings.append(
+                f"{kind} {name} is for the controller class `{controller}`: only an ESO that runs with "
+                f"`--controller-class={controller}` reads through it."
+            )
         status, _, message = ready(store)
         if status != "True" and entries(section(store, "status"), "conditions"):
             said = errors.clean(message) or "it does not say why"

@@ -138,13 +138,13 @@ def _count(event: Object) -> int:
     return found if isinstance(found, int) else 1
 
 
-def never_refreshes(live: Object, store_controller: str = "") -> str | None:
+def never_refreshes(live: Object) -> str | None:
     """Why an annotation will never make ESO read newer values into this one's Secret; None where it will.
 
-    One that has never synced yet will. store_controller: the `spec.controller` of its store, where it is known.
+    One that has never synced yet will. Whose controller class serves its store does not tell: several ESOs may run.
     """
     spec = section(live, "spec")
-    if why := other_controller(store_controller) or pinned(spec) or taken_away(live):
+    if why := without_secret(spec) or pinned(spec) or taken_away(live):
         return why
     if not synced_version_of(live):
         return None
@@ -168,11 +168,10 @@ def _obeys_without_interval(live: Object) -> bool:
     return ready(live)[2] == "Secret was synced"
 
 
-def other_controller(store_controller: str) -> str:
-    """Says so where the store is served by another controller class than ESO's usual one; else empty."""
-    if store_controller in ("", "default"):
-        return ""
-    return f"its store is served by another controller class (`{store_controller}`)"
+def without_secret(spec: Object) -> str:
+    """Says so where ESO reads its provider and makes no Secret of it; else empty."""
+    no_secret = text(spec, "target", "creationPolicy") == "None"
+    return "with `creationPolicy: None` ESO makes no Secret" if no_secret else ""
 
 
 def taken_away(live: Object) -> str:

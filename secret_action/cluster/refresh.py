@@ -33,7 +33,6 @@ from secret_action.cluster.outside import (
     ToolsSeen,
     WatchBroken,
 )
-from secret_action.cluster.targets import Target
 from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState, Tenants
 from secret_action.ports import Clock, Log
@@ -98,7 +97,7 @@ def refresh(
         return ()
     outside = Threads(api, inspection.resource, [target.key for target in wanted])
     try:
-        awaited = {target.key: Awaited(target, terms, outside, _controller(inspection, target)) for target in wanted}
+        awaited = {target.key: Awaited(target, terms, outside) for target in wanted}
         deployers = Deployers(outside, log, tenants)
         await_all(awaited, outside, settings.timeout, log, clock, deployers)
         # As the tools stand at the end; where nothing hints at one, nobody is asked.
@@ -202,7 +201,3 @@ def _progress(pending: Mapping[Key, Awaited], seconds: float, trouble: SecretSyn
     named = [f"{one.target} ({one.words.rstrip('.')})" for one in list(pending.values())[:_NAMED]]
     more = f" and {len(pending) - _NAMED} more" if len(pending) > _NAMED else ""
     return f"Still awaited after {seconds:.0f} s: {', '.join(named)}{more}" + (f". {trouble}" if trouble else "")
-
-
-def _controller(inspection: Inspection, target: Target) -> str:
-    return inspection.controller_of({"spec": target.rendered.spec}, target.namespace)

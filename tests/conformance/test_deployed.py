@@ -213,6 +213,24 @@ def test_flux_is_quoted(tools: None, lab: Lab) -> None:
         assert "is not ready at commit bbbbbbb (BuildFailed; kustomize build failed)" in result.diagnosis.cause
 
 
+def test_flux_at_another_commit_is_not_believed_to_be_later(tools: None, lab: Lab) -> None:
+    """It is not asked to look again and its commits have no order that we could see: both are told, with the way out."""
+    labels = {"kustomize.toolkit.fluxcd.io/name": lab.namespace, "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+    revision = f"main@sha1:{LATER}"
+    ready = {"type": "Ready", "status": "True", "reason": "ReconciliationSucceeded", "message": "Applied"}
+    status = {"lastAppliedRevision": revision, "lastAttemptedRevision": revision, "conditions": [ready]}
+    head = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
+    lab.cluster.apply({**head, "metadata": {"name": lab.namespace, "namespace": "flux-system"}, "status": status})
+    product = Product(lab, timeout=2.0)
+    product.deploy("x", parameter=lab.parameter(), refreshInterval="3h", metadata={"labels": MANAGED | labels})
+    (result,) = product.refresh(product.rendered("x", parameter=lab.parameter(), refreshInterval="2h"), commit=OURS)
+    assert result.state is RefreshState.NOT_DEPLOYED
+    assert result.diagnosis is not None
+    assert f"is ready at commit {LATER[:7]}" in result.diagnosis.cause
+    assert "release from that" in result.diagnosis.remedy
+    assert f"this run judged commit {OURS[:7]}" in "\n".join(product.log.lines)
+
+
 def test_without_rights_on_the_tools_nothing_is_assumed(tools: None, lab: Lab) -> None:
     """As if there were none."""
     product = Product(lab)

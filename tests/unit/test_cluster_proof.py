@@ -183,12 +183,6 @@ def test_what_an_annotation_cannot_refresh_is_known(thing, never):
     assert bool(never_refreshes(thing)) is never
 
 
-def test_another_controller_class_does_not_refresh():
-    """ESO skips stores of another class without a word."""
-    assert "special" in never_refreshes(live(), "special")
-    assert never_refreshes(live(), "default") is None
-
-
 def test_the_sample_is_not_proven_by_itself():
     """The status that the samples start from is no hash of theirs."""
     assert live()["status"]["syncedResourceVersion"] == SHA3
