@@ -221,7 +221,13 @@ class Awaited:
         about = (*counts, bool(self._superseded))
         if self._stood is None or self._stood[0] != about:
             selected = live is not None and self._is_selected(live)
-            found = deployment(self.target.rendered, live, selected=selected, superseded=bool(self._superseded))
+            found = deployment(
+                self.target.rendered,
+                live,
+                selected=selected,
+                superseded=bool(self._superseded),
+                defaults=self.terms.defaults,
+            )
             self._stood = about, found
         return self._stood[1]
 

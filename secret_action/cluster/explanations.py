@@ -23,8 +23,8 @@ def not_deployed(words: str, tool: str) -> Diagnosis:
     """
     return Diagnosis(
         f"{words} {tool}." if tool else words,
-        "Mend what it says, or raise timeout where it only takes longer. Where it holds a later commit than the one that "
-        "this run judged, release from that."
+        "Mend what it says, or raise timeout where it only takes longer. If its commit is later than this run's, "
+        "release from that."
         if tool
         else "Look whether the GitOps tool has synced this commit, or deploy the manifests before the refresh; raise "
         "timeout where it only takes longer.",

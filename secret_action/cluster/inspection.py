@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 
 from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.defaults import ESO, Defaults, of_crd
+from secret_action.cluster.deployed import differences
 from secret_action.cluster.live import Object, entries, is_managed, name_of, ready, section, synced_version_of, text
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import ESO_GROUP, Place, Resource, external_secrets, store_resource
 from secret_action.cluster.proof import never_refreshes
 from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target, left_out, targets
-from secret_action.errors import ClusterError
+from secret_action.errors import ClusterError, SecretSyncError
 from secret_action.model import ExternalSecret, Problem, Reference
 from secret_action.ports import Log
 from secret_action.settings import ClusterSettings
@@ -71,6 +73,8 @@ class Inspection:
     stores: Mapping[StoreKey, Object]
     """The stores that they read, as far as they are there and we may read them."""
     warnings: tuple[str, ...]
+    defaults: Defaults = field(default_factory=lambda: ESO)
+    """What a field means that an ExternalSecret does not have."""
     hashes: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """By namespace and name of a Secret, the hash that ESO left on it before this run's write, where it was noted."""
 
@@ -100,7 +104,7 @@ def inspect(
     found = tuple(_found(target, live.get(target.key)) for target in wanted)
     there = sum(1 for one in found if one.live is not None)
     log.line(f"Cluster: {there} of {len(found)} ExternalSecrets are there ({resource.group_version})")
-    return Inspection(resource, served, found, stores, warnings)
+    return Inspection(resource, served, found, stores, warnings, _defaults(api, resource, found))
 
 
 def _found(target: Target, live: Object | None) -> Found:
@@ -109,6 +113,16 @@ def _found(target: Target, live: Object | None) -> Found:
     # Judged as it will be: by the manifest that the refresh waits for, which may mend what the cluster still has.
     deployed = {**live, "spec": target.rendered.spec}
     return Found(target, live, never_refreshes(deployed), barred(deployed))
+
+
+def _defaults(api: KubernetesApi, resource: Resource, found: tuple[Found, ...]) -> Defaults:
+    """The CRD is asked only where something differs from its manifest: it may be a default that is not known here."""
+    if not any(one.live is None or differences(one.external_secret, one.live) for one in found):
+        return ESO
+    try:
+        return of_crd(api.schema(resource))
+    except SecretSyncError:
+        return ESO  # its documentation may be barred or switched off
 
 
 def _resource(api: KubernetesApi) -> tuple[tuple[str, ...], Resource]:

@@ -60,7 +60,7 @@ def _retired(inspection: Inspection) -> Iterator[Problem]:
         group, _, version = rendered.api_version.partition("/")
         if group != ESO_GROUP or version in inspection.served:
             continue
-        if found.live is None or differences(rendered, found.live):
+        if found.live is None or differences(rendered, found.live, inspection.defaults):
             yield Problem(
                 f"ExternalSecret {rendered.name} is written as {rendered.api_version}, which the cluster does not "
                 f"serve (it serves {', '.join(inspection.served)}), so it cannot be deployed. Nothing was written.",

@@ -88,6 +88,7 @@ def refresh(
         force=settings.refresh == "force",
         hashes=inspection.hashes,
         notes=notes or {},
+        defaults=inspection.defaults,
         missing=frozenset(path for path in _read(inspection) if ssm_exists and ssm_exists(path) is False),
     )
     wanted = [found.target for found in inspection.found if found.target.managed]

@@ -214,7 +214,7 @@ def test_flux_is_quoted(tools: None, lab: Lab) -> None:
 
 
 def test_flux_at_another_commit_is_not_believed_to_be_later(tools: None, lab: Lab) -> None:
-    """It is not asked to look again and its commits have no order that we could see: both are told, with the way out."""
+    """It is not asked to look again, and its commits have no order that we see: both are told, with the way out."""
     labels = {"kustomize.toolkit.fluxcd.io/name": lab.namespace, "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
     revision = f"main@sha1:{LATER}"
     ready = {"type": "Ready", "status": "True", "reason": "ReconciliationSucceeded", "message": "Applied"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from secret_action import masking
 from secret_action.cluster import durations
+from secret_action.cluster.defaults import ESO, of_crd
 from secret_action.cluster.deployed import differences
 
 JSON = st.recursive(
@@ -159,6 +160,32 @@ def test_what_git_no_longer_has_is_not_deployed(change):
     change(found["spec"])
     (words,) = differences(es, found)[:1]
     assert "the manifest has nothing, the cluster has “" in words or "the manifest lists 0, the cluster 1" in words
+
+
+def test_a_default_of_a_release_to_come_is_the_clusters_to_tell():
+    """By its CRD's own schema; a name with two defaults is none, and what is known here stays."""
+    text = {"type": "string"}
+    entry = {"novelty": text | {"default": "On"}, "kind": text | {"default": "x"}, "plain": text}
+    spec = {
+        "data": {"type": "array", "items": {"properties": {"remoteRef": {"properties": entry}}}},
+        "target": {"default": {"a": "b"}, "properties": {"twofold": {"default": "a"}}},
+        "twofold": {"default": "b"},
+    }
+    kinds = {
+        "a": {
+            "properties": {"spec": {"properties": spec}},
+            "x-kubernetes-group-version-kind": [{"kind": "ExternalSecret"}],
+        },
+        "b": {"properties": {"spec": {"properties": {"other": {"default": "x"}}}}},
+        "c": None,
+    }
+    found = of_crd({"components": {"schemas": kinds}})
+    assert found == {**ESO, "novelty": "On"}
+    newer = live()
+    newer["spec"]["data"][0]["remoteRef"]["novelty"] = "On"
+    assert differences(rendered(), newer)
+    assert differences(rendered(), newer, found) == ()
+    assert of_crd({}) == ESO
 
 
 FREE = {"data": {"K": ""}, "metadata": {"labels": {"l": ""}}}
