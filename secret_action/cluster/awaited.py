@@ -12,13 +12,12 @@ from secret_action.cluster import explanations
 from secret_action.cluster.attempt import Attempt, Phase, Terms
 from secret_action.cluster.comparison import Comparison, Measure, measure
 from secret_action.cluster.content import Expectation
-from secret_action.cluster.deployed import NOT_LOOKED_AT, Deployment, deployment
+from secret_action.cluster.deployed import NOT_LOOKED_AT, Deployment, Standing
 from secret_action.cluster.errors import NotFound, clean, may_pass
 from secret_action.cluster.gitops import Tool
 from secret_action.cluster.live import (
     Object,
     cluster_owner,
-    is_managed,
     ready,
     section,
     target_name,
@@ -64,14 +63,15 @@ class Awaited:
     rebuilds: bool = False
     """ESO is made to read by taking its hash off the Secret."""
     attempt: Attempt = field(init=False)
+    _standing: Standing = field(init=False)
     _deployment: Deployment = NOT_LOOKED_AT
-    _stood: tuple[tuple[object, ...], Deployment] | None = None
     _tool: Tool | None = None
     _superseded: str = ""
     _measure: Measure = field(default_factory=lambda: Measure("", Expectation("it is not deployed")))
 
     def __post_init__(self) -> None:
         self.attempt = Attempt(self.terms.pause)
+        self._standing = Standing(self.target.rendered, self.terms.selector, self.terms.defaults)
 
     @property
     def token(self) -> str:
@@ -184,8 +184,9 @@ class Awaited:
 
     def give_up(self, trouble: SecretSyncError | None) -> None:
         """The timeout has passed, or there is nothing left to hope for. trouble: what ails the watch, if anything."""
-        if self.phase is Phase.COMPARING and not self._stands(self.live).done:
-            self._start_over("It was changed meanwhile.")
+        if self.phase is Phase.COMPARING and not (found := self._stands(self.live)).done:
+            self._start_over(found.words)
+            self._deployment = found
         attempt = self.attempt
         detail = trouble.problems[0].what if trouble else self.words
         diagnosis = explanations.told(trouble) if trouble else None
@@ -215,21 +216,7 @@ class Awaited:
             self._begin(live, now)
 
     def _stands(self, live: Object | None) -> Deployment:
-        """How it stands to the manifest; compared again only where something that counts has changed."""
-        metadata = section(live or {}, "metadata")
-        counts = (bool(live), section(live or {}, "spec"), metadata.get("labels"), metadata.get("deletionTimestamp"))
-        about = (*counts, bool(self._superseded))
-        if self._stood is None or self._stood[0] != about:
-            selected = live is not None and self._is_selected(live)
-            found = deployment(
-                self.target.rendered,
-                live,
-                selected=selected,
-                superseded=bool(self._superseded),
-                defaults=self.terms.defaults,
-            )
-            self._stood = about, found
-        return self._stood[1]
+        return self._standing.of(live, superseded=bool(self._superseded))
 
     def _holds(self, live: Object | None, now: float) -> bool:
         """Whether what was deployed still is: a proof by another spec is none. If not, it is waited for anew."""
@@ -352,10 +339,6 @@ class Awaited:
         self.phase, self.words, self.attempt = Phase.DEPLOYING, words, Attempt(self.terms.pause)
         # A token is never used twice.
         self.rounds += 1
-
-    def _is_selected(self, live: Object) -> bool:
-        labels = section(live, "metadata", "labels")
-        return is_managed(labels) and self.terms.selector.matches(labels)
 
     @property
     def _read(self) -> set[str]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from secret_action.cluster import durations
 from secret_action.cluster.defaults import ESO, Defaults
-from secret_action.cluster.live import Object, entries, is_going, section, text
+from secret_action.cluster.live import Object, entries, is_going, is_managed, section, text
 from secret_action.masking import hidden
 from secret_action.model import ExternalSecret
+from secret_action.selector import Selector
 
 # Argo CD, by its default way of tracking, replaces the value of this label with the Application's name.
 _OVERWRITTEN_LABELS = {"app.kubernetes.io/instance"}
@@ -57,6 +58,27 @@ def deployment(
     only_labels = all(where.startswith("metadata.labels") for where in found)
     words = f"The cluster has not taken over the manifest: {found[0]}{more}."
     return Deployment(False, words, only_label_missing=only_labels and not selected)
+
+
+class Standing:
+    """How what is live of one manifest stands to it; compared again only where something that counts has changed."""
+
+    def __init__(self, rendered: ExternalSecret, selector: Selector, defaults: Defaults) -> None:
+        self._rendered = rendered
+        self._selector = selector
+        self._defaults = defaults
+        self._last: tuple[tuple[object, ...], Deployment] | None = None
+
+    def of(self, live: Object | None, *, superseded: bool) -> Deployment:
+        """The deployment as this object shows it."""
+        metadata = section(live or {}, "metadata")
+        labels = section(metadata, "labels")
+        about = (live is None, section(live or {}, "spec"), labels, metadata.get("deletionTimestamp"), superseded)
+        if self._last is None or self._last[0] != about:
+            selected = is_managed(labels) and self._selector.matches(labels)
+            found = deployment(self._rendered, live, selected=selected, superseded=superseded, defaults=self._defaults)
+            self._last = about, found
+        return self._last[1]
 
 
 def _asks_for(rendered: ExternalSecret, live: Object, defaults: Defaults) -> bool:
