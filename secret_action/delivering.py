@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING
 
-from secret_action.model import Manifest, RefreshResult, WorkloadResult
+from secret_action.model import Manifest, RefreshResult, Tenants, WorkloadResult
 from secret_action.ports import Clock, Log
 from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue
@@ -71,10 +71,10 @@ class Delivering:
         known: Mapping[str, SecretValue],
         changed: frozenset[str],
         ssm_exists: Callable[[str], bool] | None,
-        commit: str,
+        tenants: Tenants | None,
     ) -> tuple[RefreshResult, ...]:
-        """Makes ESO read again and proves that it did. commit: the one of the manifests, empty where not known."""
-        from secret_action.cluster import refresh
+        """Makes ESO read again and proves that it did. tenants: where the manifests are from."""
+        from secret_action.cluster import NOWHERE, refresh
 
         return refresh(
             self._connected(),
@@ -87,7 +87,7 @@ class Delivering:
             token=f"secret-sync-{secrets.token_hex(12)}",
             ssm_exists=ssm_exists,
             changed_paths=changed,
-            commit=commit,
+            tenants=tenants or NOWHERE,
             notes=self._survey.notes if self._survey else None,
         )
 

@@ -440,6 +440,9 @@ class Tenants:
     repository: str = ""
     """owner/name; empty for a folder whose repository is not known."""
     ref: str = ""
+    """Branch, tag or commit that was resolved to it; empty where it is not known."""
+    default_branch: bool = False
+    """That is known to be the repository's default branch."""
     in_workspace: bool = False
     """The files are the workflow's own checkout, so an annotation may point at them."""
 

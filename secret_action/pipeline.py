@@ -287,8 +287,8 @@ class Run:
     def _refresh(self, delivering: Delivering, resolved: Resolved, planned: Planned | None) -> None:
         with self._stage("refresh", "Cluster: refresh and proof"):
             known, changed = _outlook(resolved, planned)
-            commit = self.report.tenants.sha if self.report.tenants else ""
-            results = delivering.refresh(known, changed, planned.exists if planned else None, commit)
+            exists = planned.exists if planned else None
+            results = delivering.refresh(known, changed, exists, self.report.tenants)
             self._note(refreshes=results)
             if not all(result.ok for result in results):
                 raise ClusterError()

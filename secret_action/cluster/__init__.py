@@ -5,6 +5,7 @@ Importing this loads no Kubernetes client; `connect` does.
 
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.connect import Eks, connect
+from secret_action.cluster.deployers import NOWHERE
 from secret_action.cluster.inspection import Found, Inspection, inspect
 from secret_action.cluster.preparation import prepare
 from secret_action.cluster.refresh import refresh
@@ -12,6 +13,7 @@ from secret_action.cluster.rollout import restart
 from secret_action.cluster.workloads import Survey, look, survey
 
 __all__ = [
+    "NOWHERE",
     "Eks",
     "Found",
     "Inspection",

@@ -51,6 +51,11 @@ class KubernetesApi:
             return ()
         return tuple(text(version, "version") for version in entries(found, "versions"))
 
+    def schema(self, resource: Resource) -> Object:
+        """What the cluster's CRDs of a group and version say of their objects, as OpenAPI 3."""
+        path = f"/openapi/v3/apis/{resource.group_version}"
+        return self._json("get", path, "GET", path)
+
     def get(self, place: Place, *, metadata_only: bool = False) -> Object:
         """One object. metadata_only: nothing but its metadata leaves the API server; a Secret's data stays there."""
         headers = {"Accept": _METADATA_ONLY} if metadata_only else {}

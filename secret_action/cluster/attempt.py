@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from secret_action.cluster.defaults import ESO, Defaults
 from secret_action.cluster.live import Object, ready
 from secret_action.cluster.proof import Verdict
 from secret_action.selector import Selector
@@ -31,8 +32,9 @@ class Terms:
     """What is the same for all ExternalSecrets of a run.
 
     hashes: by namespace and name of a Secret, its hash from before the write. notes: what the token of an
-    ExternalSecret, by namespace and name, says besides. pause: seconds between an annotation and the next one of the
-    same ExternalSecret, at first.
+    ExternalSecret, by namespace and name, says besides. missing: parameters that do not exist, as our own credentials
+    see it. defaults: what a field means that an ExternalSecret does not have. pause: seconds between an annotation and
+    the next one of the same ExternalSecret, at first.
     """
 
     token: str
@@ -44,6 +46,8 @@ class Terms:
     force: bool = False
     hashes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+    defaults: Defaults = field(default_factory=lambda: ESO)
 
 
 @dataclass

@@ -12,13 +12,12 @@ from secret_action.cluster import explanations
 from secret_action.cluster.attempt import Attempt, Phase, Terms
 from secret_action.cluster.comparison import Comparison, Measure, measure
 from secret_action.cluster.content import Expectation
-from secret_action.cluster.deployed import LABEL_LOST, NOT_LOOKED_AT, Deployment, deployment
+from secret_action.cluster.deployed import NOT_LOOKED_AT, Deployment, Standing
 from secret_action.cluster.errors import NotFound, clean, may_pass
 from secret_action.cluster.gitops import Tool
 from secret_action.cluster.live import (
     Object,
     cluster_owner,
-    is_managed,
     ready,
     section,
     target_name,
@@ -30,8 +29,10 @@ from secret_action.cluster.proof import (
     Outcome,
     Verdict,
     failed_attempts,
+    is_later,
     judge,
     never_refreshes,
+    without_secret,
 )
 from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target
@@ -48,8 +49,6 @@ class Awaited:
     target: Target
     terms: Terms
     outside: Outside
-    controller: str = ""
-    """`spec.controller` of its store, where it is known."""
     phase: Phase = Phase.DEPLOYING
     live: Object | None = None
     looked_at: bool = False
@@ -64,6 +63,7 @@ class Awaited:
     rebuilds: bool = False
     """ESO is made to read by taking its hash off the Secret."""
     attempt: Attempt = field(init=False)
+    _standing: Standing = field(init=False)
     _deployment: Deployment = NOT_LOOKED_AT
     _tool: Tool | None = None
     _superseded: str = ""
@@ -71,6 +71,7 @@ class Awaited:
 
     def __post_init__(self) -> None:
         self.attempt = Attempt(self.terms.pause)
+        self._standing = Standing(self.target.rendered, self.terms.selector, self.terms.defaults)
 
     @property
     def token(self) -> str:
@@ -90,9 +91,13 @@ class Awaited:
         return self.result
 
     def hopeless(self, now: float) -> bool:
-        """Attempted and failed, annotated once more, and no better since."""
+        """Attempted and failed, annotated once more, and failed for something that waiting does not mend.
+
+        Most of what ESO fails for is mended while one waits: rights take their time, throttling ends, stores get ready.
+        """
+        doomed = self._measure.expectation.impossible or bool(self._read & self.terms.missing)
         waited = self.phase is Phase.PROVING and now - self.attempt.last_at >= self.terms.pause
-        return self.attempt.failed and self.rounds >= 2 and waited and self.attempt.proven is None
+        return doomed and self.attempt.failed and self.rounds >= 2 and waited and self.attempt.proven is None
 
     # What comes back
 
@@ -119,6 +124,10 @@ class Awaited:
         elif isinstance(answer, SecretSyncError):
             self._patch_failed(answer, now)
         else:
+            if self.live is not None and is_later(answer, self.live):
+                self.live = answer
+            if not self._holds(answer, now):
+                return  # what ESO reads with our token in it is not the manifest
             attempt.patched, self.phase, attempt.last_at = answer, Phase.PROVING, now
             attempt.first_at = now if attempt.first_at is None else attempt.first_at
             if attempt.events is None and not attempt.failed and attempt.was_failing:
@@ -137,7 +146,7 @@ class Awaited:
 
     def hash_read(self, answer: Object | SecretSyncError, now: float) -> None:
         """The target Secret's metadata."""
-        if self.phase is not Phase.COMPARING:
+        if self.phase is not Phase.COMPARING or not self._holds(self.live, now):
             return
         if isinstance(answer, SecretSyncError) and may_pass(answer):
             self.attempt.retry, self.attempt.last_at = True, now
@@ -162,19 +171,22 @@ class Awaited:
                 if self.phase is Phase.COMPARING:
                     self._compare()
                 else:
-                    self._annotate(again=False)
+                    self._annotate(now, again=False)
         elif self.phase is Phase.PROVING:
             if soon and attempt.unmarked:
-                self._annotate(again=True)
+                self._annotate(now, again=True)
             # ESO may have rebuilt by an object from before our annotation, which is no proof: once more.
             elif waited >= attempt.pause and (attempt.stuck or self.rebuilds):
                 if attempt.was_failing and not attempt.failed:
                     self.outside.read_events(self.target.key, uid_of(attempt.patched))
                 attempt.pause = min(2 * attempt.pause, _LONGEST_PAUSE)
-                self._annotate(again=True)
+                self._annotate(now, again=True)
 
     def give_up(self, trouble: SecretSyncError | None) -> None:
         """The timeout has passed, or there is nothing left to hope for. trouble: what ails the watch, if anything."""
+        if self.phase is Phase.COMPARING and not (found := self._stands(self.live)).done:
+            self._start_over(found.words)
+            self._deployment = found
         attempt = self.attempt
         detail = trouble.problems[0].what if trouble else self.words
         diagnosis = explanations.told(trouble) if trouble else None
@@ -198,26 +210,35 @@ class Awaited:
 
     def _look(self, now: float) -> None:
         """Is it deployed? Then the next step."""
-        live = self.live
-        selected = live is not None and self._is_selected(live)
-        self._deployment = deployment(self.target.rendered, live, selected=selected, superseded=bool(self._superseded))
-        if live is None or not self._deployment.done:
-            self.words = self._deployment.words
-            return
-        if not self._deployment.later:
-            self._superseded = ""
-        self._begin(live, now)
+        live, self._deployment = self.live, self._stands(self.live)
+        self.words = self._deployment.words
+        if live is not None and self._deployment.done:
+            self._begin(live, now)
+
+    def _stands(self, live: Object | None) -> Deployment:
+        return self._standing.of(live, superseded=bool(self._superseded))
+
+    def _holds(self, live: Object | None, now: float) -> bool:
+        """Whether what was deployed still is: a proof by another spec is none. If not, it is waited for anew."""
+        found = self._stands(live)
+        if found.done and found.spec == self._deployment.spec:
+            return True
+        self._start_over("It was changed meanwhile.")
+        self._look(now)
+        return False
 
     def _begin(self, live: Object, now: float) -> None:
         """It is deployed."""
         self.words = "ESO has not read it yet."
-        self.never = never_refreshes(live, self.controller) or ""
-        self.rebuilds = bool(self.never) and self.terms.force and not barred(live, self.controller)
+        if not self._deployment.later:
+            self._superseded = ""
+        self.never = never_refreshes(live) or ""
+        self.rebuilds = bool(self.never) and self.terms.force and not barred(live)
         self._measure = measure(
             self._secret_name,
-            section(live, "spec"),
+            self._deployment.spec,
             self.terms.values,
-            {reference.path for reference in self.target.rendered.references},
+            self._read,
             self.terms.changed_paths,
             self.terms.hashes.get((self.target.namespace, self._secret_name)),
         )
@@ -226,13 +247,11 @@ class Awaited:
         elif self.never and not self.rebuilds:
             self._compared(self._measure.unread, now)
         else:
-            self._annotate(again=False)
+            self._annotate(now, again=False)
 
-    def _annotate(self, *, again: bool) -> None:
-        if not self._is_selected(self.live or {}):
-            # Never one without the mark, also where it lost it, or was made anew without it, since we looked.
-            self.phase, self._deployment, self.words = Phase.DEPLOYING, LABEL_LOST, LABEL_LOST.words
-            return
+    def _annotate(self, now: float, *, again: bool) -> None:
+        if not self._holds(self.live, now):
+            return  # never one without the mark, also where it lost it, or was made anew without it, since we looked
         self.rounds = max(1, self.rounds + again)
         self.phase = Phase.ANNOTATING
         self.outside.annotate(self.target.key, self.token)
@@ -240,6 +259,9 @@ class Awaited:
     def _judge(self, now: float) -> None:
         attempt = self.attempt
         verdict = judge(attempt.patched, self.live, self.token) if self.live is not None else Verdict(Outcome.GOING)
+        gone = verdict.outcome in (Outcome.RECREATED, Outcome.GOING)
+        if not gone and not self._holds(self.live, now):
+            return
         attempt.unmarked = verdict.outcome is Outcome.UNMARKED
         match verdict.outcome:
             case Outcome.SYNCED | Outcome.SYNCED_WEAKLY:
@@ -288,7 +310,7 @@ class Awaited:
             elif found.matches:
                 self._finish(RefreshState.UP_TO_DATE, "", content)
             else:
-                self._annotate(again=False)
+                self._annotate(now, again=False)
         elif found.matches is False:
             attempt.differs, self.words = True, found.words
             self.phase, attempt.last_at = Phase.PROVING, now
@@ -299,14 +321,18 @@ class Awaited:
             self._finish(self._proven_state, " ".join(filter(None, words)), content)
 
     def _finish_never(self, content: ContentState, words: str) -> None:
-        changed, owner = self._measure.changed, cluster_owner(self.live or {})
+        changed, live = self._measure.changed, self.live or {}
+        if without_secret(section(live, "spec")):
+            # Nothing holds an old value: what changed is delivered by others, or was refused before it was written.
+            self._finish(RefreshState.NEVER_REFRESHES, explanations.left_alone(self.never, ""))
+            return
         detail = explanations.left_alone(self.never, words)
         if content is ContentState.NOT_CHECKED:
-            detail += explanations.unknown_content(self._secret_name, owner)
+            detail += explanations.unknown_content(self._secret_name, cluster_owner(live))
         if changed and content is not ContentState.PROVEN:
-            self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed, owner))
+            self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed, live))
         else:
-            diagnosis = explanations.never(self.never, [], owner) if content is ContentState.DIFFERS else None
+            diagnosis = explanations.never(self.never, [], live) if content is ContentState.DIFFERS else None
             self._finish(RefreshState.NEVER_REFRESHES, detail, content, diagnosis)
 
     def _start_over(self, words: str) -> None:
@@ -314,9 +340,9 @@ class Awaited:
         # A token is never used twice.
         self.rounds += 1
 
-    def _is_selected(self, live: Object) -> bool:
-        labels = section(live, "metadata", "labels")
-        return is_managed(labels) and self.terms.selector.matches(labels)
+    @property
+    def _read(self) -> set[str]:
+        return {reference.path for reference in self.target.rendered.references}
 
     @property
     def _secret_name(self) -> str:

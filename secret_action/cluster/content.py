@@ -30,6 +30,8 @@ class Expectation:
     """What the Secret must hold, or why that is not known (`reason`, one sentence without a full stop)."""
 
     reason: str = ""
+    impossible: bool = False
+    """ESO cannot make it either, as long as the values are what this run knows them to be."""
     _data: Mapping[str, bytes] | None = field(default=None, repr=False)
 
     def matches(self, found: str) -> bool | None:
@@ -46,12 +48,16 @@ class _NotKnowable(Exception):
     """Ends the computation; its text is the reason."""
 
 
+class _Impossible(_NotKnowable):
+    """The values are not what the manifest takes them for."""
+
+
 def expected_content(spec: Object, values: Mapping[str, SecretValue]) -> Expectation:
     """The data that ESO makes for an ExternalSecret with this spec when SSM holds these values, by parameter path."""
     try:
         return Expectation(_data=_data(spec, values))
     except _NotKnowable as reason:
-        return Expectation(reason=str(reason))
+        return Expectation(str(reason), isinstance(reason, _Impossible))
 
 
 def _data(spec: Object, values: Mapping[str, SecretValue]) -> dict[str, bytes]:
@@ -61,8 +67,6 @@ def _data(spec: Object, values: Mapping[str, SecretValue]) -> dict[str, bytes]:
     policy = text(target, "creationPolicy")
     if policy not in _WHOLE:
         raise _NotKnowable(f"`creationPolicy: {policy}` leaves other keys in the Secret, or makes none")
-    if text(target, "deletionPolicy") not in ("", "Retain"):
-        raise _NotKnowable("its `deletionPolicy` lets keys vanish with their parameters")
     data: dict[str, bytes] = {}
     for item in entries(spec, "dataFrom"):  # ESO: dataFrom first, then data over it
         data |= _extracted(item, values)
@@ -110,7 +114,7 @@ def _extracted(item: Object, values: Mapping[str, SecretValue]) -> dict[str, byt
         if isinstance(parsed, str):  # ESO: the property's text is what is read as JSON
             parsed = _parsed(parsed)
     if not isinstance(parsed, dict):
-        raise _NotKnowable("a parameter that is extracted is not a JSON object")
+        raise _Impossible("a parameter that is extracted is not a JSON object")
     data: dict[str, bytes] = {}
     for name, value in parsed.items():
         key = _converted(name, text(reference, "conversionStrategy"))
@@ -138,7 +142,7 @@ def _parsed(value: str) -> Any:
             value, parse_int=_Number, parse_float=_Number, parse_constant=_refuse, object_pairs_hook=_object
         )
     except (ValueError, RecursionError):
-        raise _NotKnowable("a parameter of which a property is read is not JSON") from None
+        raise _Impossible("a parameter of which a property is read is not JSON") from None
 
 
 def _refuse(constant: str) -> Any:
@@ -159,14 +163,14 @@ def _property(parsed: Any, name: str) -> Any:
     if isinstance(parsed, dict) and name in parsed:
         return parsed[name]
     if "." not in name:
-        raise _NotKnowable(f"there is no property {name}")
+        raise _Impossible(f"there is no property {name}")
     for step in name.split("."):
         if isinstance(parsed, dict) and step in parsed:
             parsed = parsed[step]
         elif isinstance(parsed, list) and step.isascii() and step.isdecimal() and int(step) < len(parsed):
             parsed = parsed[int(step)]
         else:
-            raise _NotKnowable(f"there is no property {name}")
+            raise _Impossible(f"there is no property {name}")
     return parsed
 
 
@@ -221,7 +225,7 @@ def _decoded(value: str, strategy: str) -> bytes:
         decoded = raw if alphabet is None else _base64(raw, alphabet)
         if decoded is not None:
             return decoded
-    raise _NotKnowable(f"a value is not what `decodingStrategy: {strategy}` asks for")
+    raise _Impossible(f"a value is not what `decodingStrategy: {strategy}` asks for")
 
 
 def _base64(raw: bytes, alphabet: bytes) -> bytes | None:

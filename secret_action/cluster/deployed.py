@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from secret_action.cluster import durations
-from secret_action.cluster.live import Object, entries, is_going, section, text
+from secret_action.cluster.defaults import ESO, Defaults
+from secret_action.cluster.live import Object, entries, is_going, is_managed, section, text
 from secret_action.masking import hidden
 from secret_action.model import ExternalSecret
+from secret_action.selector import Selector
 
 # Argo CD, by its default way of tracking, replaces the value of this label with the Application's name.
 _OVERWRITTEN_LABELS = {"app.kubernetes.io/instance"}
+# Maps whose keys are the user's own words: there an empty text is an entry like any other.
+_FREE = {"spec.target.template.data", "annotations", "labels", "tags"}
 _LONGEST = 80  # characters of a value that a difference shows
 
 
@@ -27,29 +31,28 @@ class Deployment:
     only_label_missing: bool = False
     """Nothing but labels differ, and without them it must not be touched."""
     later: bool = False
-    """It holds what a later commit asks for, which includes the same parameters."""
+    """It holds what a later commit asks for, which includes all that the manifest reads."""
+    spec: Object = field(default_factory=dict)
+    """By which ESO is to make the Secret: the manifest's, or the later commit's. Empty where it is not done."""
 
 
 NOT_LOOKED_AT = Deployment(False, "not yet looked at")
-LABEL_LOST = Deployment(
-    False,
-    "The cluster has not taken over the manifest: metadata.labels: the label selector no longer matches those in the "
-    "cluster.",
-    only_label_missing=True,
-)
 
 
-def deployment(rendered: ExternalSecret, live: Object | None, *, selected: bool, superseded: bool) -> Deployment:
+def deployment(
+    rendered: ExternalSecret, live: Object | None, *, selected: bool, superseded: bool, defaults: Defaults = ESO
+) -> Deployment:
     """How the live object stands to the manifest.
 
     selected: its labels allow to touch it. superseded: the GitOps tool is known to have deployed a later commit.
+    defaults: of the cluster's CRD.
     """
     if live is None or is_going(live):
         return Deployment(False, "It is not in the cluster." if live is None else "It is being deleted.")
-    found = differences(rendered, live)
-    later = bool(found) and superseded and _asks_for(rendered, live)
+    found = differences(rendered, live, defaults)
+    later = bool(found) and superseded and _asks_for(rendered, live, defaults)
     if selected and (later or not found):
-        return Deployment(True, later=later)
+        return Deployment(True, later=later, spec=section(live, "spec") if later else rendered.spec)
     found = found or ("metadata.labels: the label selector does not match those in the cluster",)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     only_labels = all(where.startswith("metadata.labels") for where in found)
@@ -57,54 +60,113 @@ def deployment(rendered: ExternalSecret, live: Object | None, *, selected: bool,
     return Deployment(False, words, only_label_missing=only_labels and not selected)
 
 
-def _asks_for(rendered: ExternalSecret, live: Object) -> bool:
-    """Whether the live object reads all the parameters that the manifest reads."""
-    spec = section(live, "spec")
-    read = [section(item, "remoteRef") for item in entries(spec, "data")]
-    read += [section(item, "extract") for item in entries(spec, "dataFrom")]
-    return {reference.path for reference in rendered.references} <= {text(each, "key") for each in read}
+class Standing:
+    """How what is live of one manifest stands to it; compared again only where something that counts has changed."""
+
+    def __init__(self, rendered: ExternalSecret, selector: Selector, defaults: Defaults) -> None:
+        self._rendered = rendered
+        self._selector = selector
+        self._defaults = defaults
+        self._last: tuple[tuple[object, ...], Deployment] | None = None
+
+    def of(self, live: Object | None, *, superseded: bool) -> Deployment:
+        """The deployment as this object shows it."""
+        metadata = section(live or {}, "metadata")
+        labels = section(metadata, "labels")
+        about = (live is None, section(live or {}, "spec"), labels, metadata.get("deletionTimestamp"), superseded)
+        if self._last is None or self._last[0] != about:
+            selected = is_managed(labels) and self._selector.matches(labels)
+            found = deployment(self._rendered, live, selected=selected, superseded=superseded, defaults=self._defaults)
+            self._last = about, found
+        return self._last[1]
 
 
-def differences(rendered: ExternalSecret, live: Object) -> tuple[str, ...]:
-    """Where the live object does not hold what is rendered, one sentence each; empty when it is deployed.
+def _asks_for(rendered: ExternalSecret, live: Object, defaults: Defaults) -> bool:
+    """Whether the live object reads all that the manifest reads, from the same store and into the same keys."""
+    wanted, found = rendered.spec, section(live, "spec")
 
-    Defaults and additions in the cluster do not count, nor does the API version, and durations are compared by what
-    they mean: ESO's first write stores the spec as its Go types print it (`1h` becomes `1h0m0s`, a `false` is left
-    out). Lists must have the same length, since an entry too many is another key in the Secret.
-    """
-    labels = {name: value for name, value in rendered.labels.items() if name not in _OVERWRITTEN_LABELS}
+    def same(mine: Any, theirs: Any) -> bool:
+        return not any(_differences("", mine, theirs, defaults))
+
+    last = {text(item, "secretKey"): item for item in entries(found, "data")}  # ESO: a later entry covers an earlier
     return (
-        *_differences("spec", rendered.spec, section(live, "spec")),
-        *_differences("metadata.labels", labels, section(live, "metadata", "labels")),
+        same(wanted.get("secretStoreRef"), found.get("secretStoreRef"))
+        and all(same(item, last.get(text(item, "secretKey"))) for item in entries(wanted, "data"))
+        and all(any(same(item, one) for one in entries(found, "dataFrom")) for item in entries(wanted, "dataFrom"))
     )
 
 
-def _differences(where: str, wanted: Any, found: Any) -> Iterator[str]:
-    if not wanted and not found:
-        return  # an empty value, `false` and `0` are left out on the way through Go's types
-    if found is None:
-        found = {} if isinstance(wanted, Mapping) else [] if isinstance(wanted, list) else None
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        for name, value in wanted.items():
-            yield from _differences(f"{where}.{name}", value, found.get(name))
-    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        for at, (mine, theirs) in enumerate(zip(wanted, found, strict=True)):
-            yield from _differences(f"{where}[{at}]", mine, theirs)
-    elif isinstance(wanted, list) and isinstance(found, list):
-        yield f"{where}: the manifest lists {len(wanted)}, the cluster {len(found)}"
-    elif not _same(where, wanted, found):
-        there = "nothing" if found is None else _shown(found)
-        yield f"{where}: the manifest has {_shown(wanted)}, the cluster has {there}"
+def differences(rendered: ExternalSecret, live: Object, defaults: Defaults = ESO) -> tuple[str, ...]:
+    """Where the live object does not hold what is rendered, one sentence each; empty when it is deployed.
+
+    A field that is absent, on either side, is its default: that is what the API server fills in and what ESO's first
+    write leaves out or spells otherwise (`1h` becomes `1h0m0s`, a `false` goes). Any other field too many is what an
+    older commit or an admission webhook left there, and counts. The API version does not, nor do further labels.
+    Lists must have the same length, since an entry too many is another key in the Secret.
+    """
+    live_labels = section(live, "metadata", "labels")
+    labels = {name: value for name, value in rendered.labels.items() if name not in _OVERWRITTEN_LABELS}
+    return (
+        *_differences("spec", rendered.spec, section(live, "spec"), defaults),
+        *_entries("metadata.labels", labels, {name: live_labels.get(name) for name in labels}),
+    )
 
 
-def _same(where: str, wanted: Any, found: Any) -> bool:
-    if where.endswith("nterval"):  # refreshInterval, retryInterval
+def _differences(where: str, wanted: Any, found: Any, defaults: Defaults) -> Iterator[str]:
+    name = where.rpartition(".")[2]
+    if _is_either(Mapping, wanted, found):
+        wanted, found = wanted or {}, found or {}
+        if where in _FREE or name in _FREE:
+            yield from _entries(where, wanted, found)
+        else:
+            for each in dict.fromkeys([*wanted, *found]):
+                yield from _differences(f"{where}.{each}", wanted.get(each), found.get(each), defaults)
+    elif _is_either(list, wanted, found):
+        wanted, found = wanted or [], found or []
+        if len(wanted) == len(found):
+            for at, (mine, theirs) in enumerate(zip(wanted, found, strict=True)):
+                yield from _differences(f"{where}[{at}]", mine, theirs, defaults)
+        else:
+            yield f"{where}: the manifest lists {len(wanted)}, the cluster {len(found)}"
+    else:
+        wanted, found = (None if _is_absent(side) else side for side in (wanted, found))
+        if not _same(name, *(defaults.get(name) if side is None else side for side in (wanted, found))):
+            yield _words(where, wanted, found)
+
+
+def _is_either(kind: type, *sides: Any) -> bool:
+    """Whether both sides are of this kind, or one is and the other is nothing."""
+    return any(isinstance(side, kind) for side in sides) and all(
+        isinstance(side, kind) or _is_absent(side) for side in sides
+    )
+
+
+def _is_absent(value: Any) -> bool:
+    """Go's types leave an empty text and a `false` out, and the API server drops a `null`."""
+    return value is None or value is False or value == ""
+
+
+def _entries(where: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    for name in dict.fromkeys([*wanted, *found]):
+        mine, theirs = wanted.get(name), found.get(name)
+        if type(mine) is not type(theirs) or mine != theirs:
+            yield _words(f"{where}.{name}", mine, theirs)
+
+
+def _same(name: str, wanted: Any, found: Any) -> bool:
+    if name.endswith("nterval"):  # refreshInterval, retryInterval
         lengths = durations.seconds(wanted), durations.seconds(found)
         if None not in lengths:
             return lengths[0] == lengths[1]
     return type(wanted) is type(found) and bool(wanted == found)
 
 
+def _words(where: str, wanted: Any, found: Any) -> str:
+    return f"{where}: the manifest has {_shown(wanted)}, the cluster has {_shown(found)}"
+
+
 def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
     text = hidden(value if isinstance(value, str) else json.dumps(value, default=str))
     return f"“{text[:_LONGEST]}…”" if len(text) > _LONGEST else f"“{text}”"

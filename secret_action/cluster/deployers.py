@@ -9,20 +9,23 @@ from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.gitops import APPLICATIONS, Mark, Tool, mark_of, superseded
 from secret_action.cluster.outside import Outside
 from secret_action.cluster.paths import Place
-from secret_action.model import Deployer
+from secret_action.model import Deployer, Tenants
 from secret_action.ports import Log
 
+NOWHERE = Tenants("", "")
+"""Manifests that nothing is known of."""
 _LOOK_EVERY = 5.0  # seconds
 
 
 class Deployers:
     """The tools that deploy what a run waits for. Decides; the outside looks and asks."""
 
-    def __init__(self, outside: Outside, log: Log, commit: str) -> None:
-        """commit: the one that this run judged; empty where it is not known."""
+    def __init__(self, outside: Outside, log: Log, tenants: Tenants) -> None:
+        """tenants: where the manifests of this run are from."""
         self._outside = outside
         self._log = log
-        self._commit = commit
+        self._tenants = tenants
+        self._commit = tenants.sha
         self._next_look = 0.0
         self._looking = False
         self._asked: set[Place] = set()
@@ -59,7 +62,7 @@ class Deployers:
                 self._held.add(tool.place)
             past = superseded(
                 tool,
-                self._commit,
+                self._tenants,
                 looked_again=tool.place in self._granted_before and not tool.asked,
                 held_before=tool.place in self._held,
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from secret_action.cluster.proof import ANNOTATION
+from secret_action.cluster.live import Object, cluster_owner, section
+from secret_action.cluster.proof import ANNOTATION, without_secret
 from secret_action.errors import SecretSyncError
 from secret_action.model import Diagnosis
 
@@ -22,7 +23,8 @@ def not_deployed(words: str, tool: str) -> Diagnosis:
     """
     return Diagnosis(
         f"{words} {tool}." if tool else words,
-        "Mend what it says, or raise timeout where it only takes longer."
+        "Mend what it says, or raise timeout where it only takes longer. If its commit is later than this run's, "
+        "release from that."
         if tool
         else "Look whether the GitOps tool has synced this commit, or deploy the manifests before the refresh; raise "
         "timeout where it only takes longer.",
@@ -30,15 +32,17 @@ def not_deployed(words: str, tool: str) -> Diagnosis:
     )
 
 
-def never(reason: str, changed: Sequence[str], owner: str) -> Diagnosis:
-    """changed: the parameters that it reads and that this run wrote. owner: the ClusterExternalSecret that made it."""
+def never(reason: str, changed: Sequence[str], live: Object) -> Diagnosis:
+    """changed: the parameters that it reads and that this run wrote. live: the ExternalSecret."""
     reads = f"It reads {', '.join(changed)}, which this run changed" if changed else "Its Secret holds other values"
-    return Diagnosis(f"{reads}, and it never refreshes: {reason}.", remedy_for_never(owner))
+    return Diagnosis(f"{reads}, and it never refreshes: {reason}.", remedy_for_never(live))
 
 
-def remedy_for_never(owner: str) -> str:
-    """What makes one refresh that an annotation does not. owner: the ClusterExternalSecret that made it, or empty."""
-    if owner:
+def remedy_for_never(live: Object) -> str:
+    """What makes an ExternalSecret refresh that an annotation does not."""
+    if without_secret(section(live, "spec")):
+        return "Give it another `target.creationPolicy`, or let an ExternalSecret that makes a Secret read the value."
+    if owner := cluster_owner(live):
         return (
             "Take it out of the tenant's manifests, or out of the ClusterExternalSecret. Annotating that is left to "
             f"its owners, since it refreshes every namespace: `kubectl annotate clusterexternalsecret {owner} "

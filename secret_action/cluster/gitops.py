@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from secret_action.cluster.errors import clean
 from secret_action.cluster.live import Object, entries, name_of, section, text
 from secret_action.cluster.paths import ESO_GROUP, Place, Resource
+from secret_action.model import Tenants
 
 APPLICATIONS = Resource("argoproj.io/v1alpha1", "applications")
 KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io/v1", "kustomizations")
@@ -50,8 +51,10 @@ class Tool:
     title: str
     commit: str
     """That the cluster holds by its account; empty where it does not tell, or is at work."""
-    earlier: frozenset[str]
-    """Commits that it had deployed before that one."""
+    deployed: tuple[str, ...]
+    """The commits that it tells to have deployed, each where it came first, the oldest first."""
+    follows: frozenset[tuple[str, str]]
+    """Repositories (`owner/name`, lower case) and what it follows there: a branch, or empty for the default one."""
     owned: frozenset[Key]
     """The ExternalSecrets that it says it deploys."""
     asked: bool
@@ -82,14 +85,27 @@ def tool_of(resource: Resource, found: Object, wanted: str) -> Tool:
     return _application(found, wanted) if resource == APPLICATIONS else _kustomization(found)
 
 
-def superseded(tool: Tool, wanted: str, *, looked_again: bool, held_before: bool) -> bool:
-    """Whether the tool has deployed a commit that came after the wanted one.
+def superseded(tool: Tool, ours: Tenants, *, looked_again: bool, held_before: bool) -> bool:
+    """Whether the tool has deployed a commit that came after ours.
 
-    Commits have no order of their own. That one is later is known where the tool has had ours already, or has looked
-    at its branch after we asked it to, which was after ours was the newest.
+    Commits have no order of their own. That one is later is known where the tool had ours before it, or has looked
+    at our branch after we asked it to, which was after ours was the newest there. Flux tells of no past, and its own
+    times would have to be held against our clock: of it only the first is known, where this run has seen it.
     """
-    another = bool(tool.commit) and bool(wanted) and tool.commit != wanted
-    return another and (looked_again or held_before or wanted in tool.earlier)
+    if not tool.commit or not ours.sha or tool.commit == ours.sha:
+        return False
+    order = list(tool.deployed)
+    if ours.sha in order:  # … and if the other came before, it is what the tool has gone back to
+        return tool.commit not in order or order.index(ours.sha) < order.index(tool.commit)
+    return held_before or (looked_again and bool(_followed(ours) & tool.follows))
+
+
+def _followed(ours: Tenants) -> set[tuple[str, str]]:
+    """What a tool says that it follows where it follows our branch."""
+    if not ours.repository or not ours.ref:
+        return set()
+    branch = ours.ref.removeprefix("refs/").removeprefix("heads/")
+    return {(ours.repository.lower(), name) for name in [branch, *([""] if ours.default_branch else [])]}
 
 
 def _application(found: Object, wanted: str) -> Tool:
@@ -98,14 +114,17 @@ def _application(found: Object, wanted: str) -> Tool:
     health = text(status, "health", "status") or "of unknown health"
     revisions = _revisions(sync)
     commit = wanted if wanted in revisions else (revisions[0] if len(revisions) == 1 else "")
-    deployed = [commit for past in entries(status, "history") for commit in _revisions(past)]
+    deployed = [past for entry in entries(status, "history") for past in _revisions(entry)]
+    spec = section(found, "spec")
+    sources = [section(spec, "source"), *entries(spec, "sources")]
     state = text(sync, "status") or "Unknown"
     title = f"Argo CD Application {_title(found)}"
     return Tool(
         APPLICATIONS.at(text(found, "metadata", "namespace"), name_of(found)),
         title,
         commit if state == "Synced" else "",
-        frozenset(deployed) - {commit},
+        tuple(dict.fromkeys(deployed)),
+        frozenset((repository_of(text(each, "repoURL")), _branch(text(each, "targetRevision"))) for each in sources),
         frozenset(
             (text(each, "namespace"), text(each, "name"))
             for each in entries(status, "resources")
@@ -131,11 +150,22 @@ def _kustomization(found: Object) -> Tool:
         KUSTOMIZATIONS.at(text(found, "metadata", "namespace"), name_of(found)),
         title,
         applied if state == "ready" and attempted in ("", applied) else "",
+        (),
         frozenset(),
         frozenset(_inventory(status)),
         False,
         _sentence(f"{title} is {state}{_at(applied)}", text(ready, "reason"), text(ready, "message")),
     )
+
+
+def repository_of(url: str) -> str:
+    """`owner/name` of a repository's URL, over HTTPS or SSH; lower case, as GitHub does not tell them apart."""
+    return "/".join(re.split(r"[/:]", url.rstrip("/").removesuffix(".git"))[-2:]).lower()
+
+
+def _branch(revision: str) -> str:
+    """What Argo CD follows; empty for the repository's default branch."""
+    return "" if revision == "HEAD" else revision.removeprefix("refs/heads/")
 
 
 def _inventory(status: Object) -> Iterator[Key]:

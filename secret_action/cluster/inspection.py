@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 
 from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.defaults import ESO, Defaults, of_crd
+from secret_action.cluster.deployed import differences
 from secret_action.cluster.live import Object, entries, is_managed, name_of, ready, section, synced_version_of, text
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import ESO_GROUP, Place, Resource, external_secrets, store_resource
 from secret_action.cluster.proof import never_refreshes
 from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target, left_out, targets
-from secret_action.errors import ClusterError
+from secret_action.errors import ClusterError, SecretSyncError
 from secret_action.model import ExternalSecret, Problem, Reference
 from secret_action.ports import Log
 from secret_action.settings import ClusterSettings
@@ -71,12 +73,10 @@ class Inspection:
     stores: Mapping[StoreKey, Object]
     """The stores that they read, as far as they are there and we may read them."""
     warnings: tuple[str, ...]
+    defaults: Defaults = field(default_factory=lambda: ESO)
+    """What a field means that an ExternalSecret does not have."""
     hashes: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """By namespace and name of a Secret, the hash that ESO left on it before this run's write, where it was noted."""
-
-    def controller_of(self, live: Object, namespace: str) -> str:
-        """`spec.controller` of the store that it reads; empty where there is none or it is not known."""
-        return text(self.stores.get(store_key(live, namespace), {}), "spec", "controller")
 
 
 def store_key(thing: Object, namespace: str) -> StoreKey:
@@ -101,20 +101,28 @@ def inspect(
     _check_rights(api, resource, {target.namespace: target.name for target in wanted if target.managed})
     stores, unready = _stores(api, resource, wanted)
     warnings = (*unselected, *unready)
-    inspection = Inspection(resource, served, (), stores, warnings)
-    found = tuple(_found(target, live.get(target.key), inspection) for target in wanted)
+    found = tuple(_found(target, live.get(target.key)) for target in wanted)
     there = sum(1 for one in found if one.live is not None)
     log.line(f"Cluster: {there} of {len(found)} ExternalSecrets are there ({resource.group_version})")
-    return Inspection(resource, served, found, stores, warnings)
+    return Inspection(resource, served, found, stores, warnings, _defaults(api, resource, found))
 
 
-def _found(target: Target, live: Object | None, inspection: Inspection) -> Found:
+def _found(target: Target, live: Object | None) -> Found:
     if live is None:
         return Found(target, None, None)
     # Judged as it will be: by the manifest that the refresh waits for, which may mend what the cluster still has.
     deployed = {**live, "spec": target.rendered.spec}
-    controller = inspection.controller_of(deployed, target.namespace)
-    return Found(target, live, never_refreshes(deployed, controller), barred(deployed, controller))
+    return Found(target, live, never_refreshes(deployed), barred(deployed))
+
+
+def _defaults(api: KubernetesApi, resource: Resource, found: tuple[Found, ...]) -> Defaults:
+    """The CRD is asked only where something differs from its manifest: it may be a default that is not known here."""
+    if not any(one.live is None or differences(one.external_secret, one.live) for one in found):
+        return ESO
+    try:
+        return of_crd(api.schema(resource))
+    except SecretSyncError:
+        return ESO  # its documentation may be barred or switched off
 
 
 def _resource(api: KubernetesApi) -> tuple[tuple[str, ...], Resource]:
@@ -172,6 +180,11 @@ def _stores(
         except errors.Forbidden:
             continue  # it helps to know, and nothing depends on it
         stores[key] = store
+        if (controller := text(store, "spec", "controller")) not in ("", "default"):
+            warnings.append(
+                f"{kind} {name} is for the controller class `{controller}`: only an ESO that runs with "
+                f"`--controller-class={controller}` reads through it."
+            )
         status, _, message = ready(store)
         if status != "True" and entries(section(store, "status"), "conditions"):
             said = errors.clean(message) or "it does not say why"

@@ -17,6 +17,7 @@ from secret_action.cluster.inspection import Found, Inspection, require
 from secret_action.cluster.live import cluster_owner, text
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import ESO_GROUP, SECRETS, Place
+from secret_action.cluster.proof import without_secret
 from secret_action.cluster.rebuild import DATA_HASH
 from secret_action.errors import ManifestError, SecretSyncError
 from secret_action.model import Problem
@@ -59,7 +60,7 @@ def _retired(inspection: Inspection) -> Iterator[Problem]:
         group, _, version = rendered.api_version.partition("/")
         if group != ESO_GROUP or version in inspection.served:
             continue
-        if found.live is None or differences(rendered, found.live):
+        if found.live is None or differences(rendered, found.live, inspection.defaults):
             yield Problem(
                 f"ExternalSecret {rendered.name} is written as {rendered.api_version}, which the cluster does not "
                 f"serve (it serves {', '.join(inspection.served)}), so it cannot be deployed. Nothing was written.",
@@ -87,12 +88,13 @@ def _undelivered(inspection: Inspection, changed: Set[str], settings: ClusterSet
         if stale and reference.path not in delivered:
             why = f"{stale}; and a rebuild is out of the question: {found.barred}" if force and found.barred else stale
             can = not force and found.managed and not reference.version and not found.barred
-            owner = cluster_owner(found.live or {})
+            special = cluster_owner(found.live or {}) or without_secret(found.external_secret.spec)
+            deployed = {**(found.live or {}), "spec": found.external_secret.spec}
             or_force = " Or set `refresh: force`, which makes ESO rebuild its Secret in place." if can else ""
             yield Problem(
                 f"ExternalSecret {found.external_secret.name} would never deliver the new value of {reference.path}: "
                 f"{why}.",
-                f"{explanations.remedy_for_never(owner) if owner else _ON_CHANGE}{or_force} Nothing was written.",
+                f"{explanations.remedy_for_never(deployed) if special else _ON_CHANGE}{or_force} Nothing was written.",
                 where=reference.where,
             )
 

@@ -31,6 +31,7 @@ ANNOTATION = "force-sync"
 # Reasons of `Ready=True` that tell of a sync which left the Secret as it was, or without data.
 _WITHOUT_DATA = {"SecretMissing", "SecretDeleted", "ResourceMissing", "ResourceDeleted"}
 _SHA3_DIGITS = 56
+_WEAKLY = "ESO writes a hash of an unknown form: that it synced after our annotation is shown by its status alone."
 
 
 class Outcome(Enum):
@@ -71,7 +72,7 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
     """
     if uid_of(observed) != uid_of(patched):
         # Seen late, it may be the one that ours replaced.
-        return Verdict(Outcome.RECREATED if _is_later(observed, patched) else Outcome.WAITING)
+        return Verdict(Outcome.RECREATED if is_later(observed, patched) else Outcome.WAITING)
     if is_going(observed):
         return Verdict(Outcome.GOING)
     synced = synced_version_of(observed)
@@ -84,7 +85,7 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
     if token_there and synced and synced == expected:
         return _synced(observed)
     # From here on only what the API server stored after our patch counts.
-    if not _is_later(observed, patched):
+    if not is_later(observed, patched):
         return Verdict(Outcome.WAITING)
     if not token_there:
         # Equal to the patched status and to the present metadata means that the metadata went back to what it was.
@@ -94,16 +95,13 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
             return _synced(observed, words="Another actor removed the annotation after ESO had read it.")
         return Verdict(Outcome.UNMARKED, "Another actor removed our annotation before ESO was seen to read it.")
     if synced and expected is None and synced != before and ready(observed)[0] == "True":
-        return Verdict(
-            Outcome.SYNCED_WEAKLY,
-            "ESO writes a hash of an unknown form: that it synced after our annotation is shown by its status alone.",
-        )
+        return _synced(observed, _WEAKLY, Outcome.SYNCED_WEAKLY)
     if ready(observed)[0] == "False" and ready(observed) != ready(patched):
         return Verdict(Outcome.FAILED)
     return Verdict(Outcome.WAITING)
 
 
-def _synced(observed: Object, words: str = "") -> Verdict:
+def _synced(observed: Object, words: str = "", outcome: Outcome = Outcome.SYNCED) -> Verdict:
     status, reason, message = ready(observed)
     if status != "True":
         return Verdict(Outcome.SYNCED_THEN_FAILED, "ESO synced after our annotation, and a later attempt failed.")
@@ -111,10 +109,11 @@ def _synced(observed: Object, words: str = "") -> Verdict:
         return Verdict(
             Outcome.SYNCED_WITHOUT_DATA, f"ESO synced, and gave the Secret no new data ({message or reason})."
         )
-    return Verdict(Outcome.SYNCED, words)
+    return Verdict(outcome, words)
 
 
-def _is_later(observed: Object, patched: Object) -> bool:
+def is_later(observed: Object, patched: Object) -> bool:
+    """Whether the API server stored the first after the second; False where it does not tell."""
     mine, theirs = resource_version(patched), resource_version(observed)
     return mine is not None and theirs is not None and theirs > mine
 
@@ -139,13 +138,13 @@ def _count(event: Object) -> int:
     return found if isinstance(found, int) else 1
 
 
-def never_refreshes(live: Object, store_controller: str = "") -> str | None:
+def never_refreshes(live: Object) -> str | None:
     """Why an annotation will never make ESO read newer values into this one's Secret; None where it will.
 
-    One that has never synced yet will. store_controller: the `spec.controller` of its store, where it is known.
+    One that has never synced yet will. Whose controller class serves its store does not tell: several ESOs may run.
     """
     spec = section(live, "spec")
-    if why := other_controller(store_controller) or pinned(spec) or taken_away(live):
+    if why := without_secret(spec) or pinned(spec) or taken_away(live):
         return why
     if not synced_version_of(live):
         return None
@@ -169,11 +168,10 @@ def _obeys_without_interval(live: Object) -> bool:
     return ready(live)[2] == "Secret was synced"
 
 
-def other_controller(store_controller: str) -> str:
-    """Says so where the store is served by another controller class than ESO's usual one; else empty."""
-    if store_controller in ("", "default"):
-        return ""
-    return f"its store is served by another controller class (`{store_controller}`)"
+def without_secret(spec: Object) -> str:
+    """Says so where ESO reads its provider and makes no Secret of it; else empty."""
+    no_secret = text(spec, "target", "creationPolicy") == "None"
+    return "with `creationPolicy: None` ESO makes no Secret" if no_secret else ""
 
 
 def taken_away(live: Object) -> str:

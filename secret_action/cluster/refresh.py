@@ -13,7 +13,7 @@ from dataclasses import replace
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
-from secret_action.cluster.deployers import Deployers, marks_of
+from secret_action.cluster.deployers import NOWHERE, Deployers, marks_of
 from secret_action.cluster.diagnose import Diagnostician
 from secret_action.cluster.errors import may_pass
 from secret_action.cluster.gitops import Key
@@ -33,9 +33,8 @@ from secret_action.cluster.outside import (
     ToolsSeen,
     WatchBroken,
 )
-from secret_action.cluster.targets import Target
 from secret_action.errors import SecretSyncError
-from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
+from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState, Tenants
 from secret_action.ports import Clock, Log
 from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue
@@ -66,15 +65,15 @@ def refresh(
     token: str,
     ssm_exists: SsmExists | None = None,
     changed_paths: frozenset[str] = frozenset(),
-    commit: str = "",
+    tenants: Tenants = NOWHERE,
     notes: Mapping[Key, str] | None = None,
 ) -> tuple[RefreshResult, ...]:
     """One result for each managed ExternalSecret that `label-selector` leaves in, in the order of the manifests.
 
     inspection: from before the write (`prepare`); None inspects now. values: by parameter path, those that SSM is
     known to hold. token: unique to this run. changed_paths: the parameters to which this run gave another value.
-    commit: the one of the tenants repository that was judged. notes: by namespace and name of an ExternalSecret, what
-    its token says besides. `settings.timeout` covers taking over the manifests, proof and content. Raises what
+    tenants: where the manifests are from. notes: by namespace and name of an ExternalSecret, what its token says
+    besides. `settings.timeout` covers taking over the manifests, proof and content. Raises what
     `inspect` raises.
     """
     if inspection is None:
@@ -89,6 +88,8 @@ def refresh(
         force=settings.refresh == "force",
         hashes=inspection.hashes,
         notes=notes or {},
+        defaults=inspection.defaults,
+        missing=frozenset(path for path in _read(inspection) if ssm_exists and ssm_exists(path) is False),
     )
     wanted = [found.target for found in inspection.found if found.target.managed]
     if unmarked := [str(found.target) for found in inspection.found if not found.target.managed]:
@@ -97,17 +98,21 @@ def refresh(
         return ()
     outside = Threads(api, inspection.resource, [target.key for target in wanted])
     try:
-        awaited = {target.key: Awaited(target, terms, outside, _controller(inspection, target)) for target in wanted}
-        deployers = Deployers(outside, log, commit)
+        awaited = {target.key: Awaited(target, terms, outside) for target in wanted}
+        deployers = Deployers(outside, log, tenants)
         await_all(awaited, outside, settings.timeout, log, clock, deployers)
         # As the tools stand at the end; where nothing hints at one, nobody is asked.
         marks = marks_of(awaited.values())
-        for tool in look(api, awaited.keys(), marks, commit) if marks or deployers.found else ():
+        for tool in look(api, awaited.keys(), marks, tenants.sha) if marks or deployers.found else ():
             deployers.tell(tool)
     finally:
         outside.close()
     diagnostician = Diagnostician(api, inspection.resource, ssm_exists)
     return tuple(replace(_diagnosed(one, diagnostician), deployer=deployers.of(one)) for one in awaited.values())
+
+
+def _read(inspection: Inspection) -> set[str]:
+    return {reference.path for found in inspection.found for reference in found.external_secret.references}
 
 
 def _diagnosed(one: Awaited, diagnostician: Diagnostician) -> RefreshResult:
@@ -128,7 +133,7 @@ def await_all(
 ) -> None:
     """Drives them until each is done, the timeout (seconds) has passed, or nothing is left to hope for."""
     start = clock.now()
-    deployers = deployers or Deployers(outside, log, "")
+    deployers = deployers or Deployers(outside, log, NOWHERE)
     pending = dict(awaited)
     pause = min(one.terms.pause for one in awaited.values()) / 10
     next_tick = start + pause
@@ -197,7 +202,3 @@ def _progress(pending: Mapping[Key, Awaited], seconds: float, trouble: SecretSyn
     named = [f"{one.target} ({one.words.rstrip('.')})" for one in list(pending.values())[:_NAMED]]
     more = f" and {len(pending) - _NAMED} more" if len(pending) > _NAMED else ""
     return f"Still awaited after {seconds:.0f} s: {', '.join(named)}{more}" + (f". {trouble}" if trouble else "")
-
-
-def _controller(inspection: Inspection, target: Target) -> str:
-    return inspection.controller_of({"spec": target.rendered.spec}, target.namespace)

@@ -50,7 +50,7 @@ def fetch(session: AppSession, settings: GitHubSettings, destination: Path, log:
         log.line(f"Left out of the archive: {left_out}.")
     if len(unpacked.left_out) > _MOST_NAMED:
         log.line(f"Left out of the archive: {len(unpacked.left_out) - _MOST_NAMED} more.")
-    return Tenants(str(destination.resolve()), sha, repository, ref)
+    return Tenants(str(destination.resolve()), sha, repository, ref, default_branch=not settings.ref)
 
 
 def checkout(directory: str, settings: GitHubSettings) -> Tenants:

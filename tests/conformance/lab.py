@@ -71,11 +71,13 @@ class Lab:
         found: Object = created
         return found
 
-    def create_as(self, version: str, name: str, **spec: Any) -> None:
-        """Create it in another API version, at the path of that version."""
+    def create_as(self, version: str, name: str, **spec: Any) -> Object:
+        """Create it in another API version, at the path of that version; returns what the API server made of it."""
         manifest = self.manifest(name, **spec) | {"apiVersion": f"external-secrets.io/{version}"}
-        status, created = self.cluster.request("POST", self.path, manifest)
+        status, created = self.cluster.request("POST", self.path.replace("/v1/", f"/{version}/", 1), manifest)
         assert status == 201, created
+        found: Object = created
+        return found
 
     def created(self, name: str, **spec: Any) -> Object:
         """Create it and wait until the operator has said something about it."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from secret_action.cluster import Inspection, KubernetesApi, connect, inspect, prepare, refresh
-from secret_action.model import ExternalSecret, Location, Reference, RefreshResult
+from secret_action.model import ExternalSecret, Location, Reference, RefreshResult, Tenants
 from secret_action.ports import SystemClock
 from secret_action.selector import parse_selector
 from secret_action.settings import ClusterSettings
@@ -99,10 +99,11 @@ class Product:
         known: dict[str, SecretValue] | None = None,
         changed: frozenset[str] = frozenset(),
         commit: str = "",
+        branch: str = "main",
     ) -> tuple[RefreshResult, ...]:
         """The refresh alone."""
         self._runs += 1
         return refresh(
             self.api, wanted, seen, known or {}, self.settings, self.log, SystemClock(),
-            token=f"run-{self._runs}", changed_paths=changed, commit=commit,
+            token=f"run-{self._runs}", changed_paths=changed, tenants=Tenants("", commit, "org/tenants", branch),
         )  # fmt: skip

@@ -66,7 +66,8 @@ def application(lab: Lab, commit: str, sync: str = "Synced", **status: Any) -> s
         **status,
     }
     head = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
-    lab.cluster.apply({**head, "metadata": {"name": name, "namespace": "argocd"}, "status": found})
+    spec = {"source": {"repoURL": "https://github.com/org/tenants", "targetRevision": "main"}}
+    lab.cluster.apply({**head, "metadata": {"name": name, "namespace": "argocd"}, "spec": spec, "status": found})
     return f"{APPLICATIONS}/{name}"
 
 
@@ -180,6 +181,18 @@ def test_a_later_commit_that_asks_for_others_is_no_success(tools: None, lab: Lab
     assert result.state is RefreshState.NOT_DEPLOYED
 
 
+def test_a_tool_that_follows_another_branch_is_not_believed(tools: None, lab: Lab) -> None:
+    """It has looked again, and is where it was: that says nothing of what came first."""
+    product = Product(lab, timeout=8.0)
+    older = product.deploy("x", parameter=lab.parameter(value="old"), refreshInterval="3h")
+    es = product.rendered("x", parameter=lab.parameter(value="old"), refreshInterval="2h")
+    path = application(lab, OLDER)
+    with controller(lab, path, OLDER, {"spec": dict(older.spec)}):
+        (result,) = product.refresh(es, commit=OURS, branch="release")
+    assert result.state is RefreshState.NOT_DEPLOYED
+    assert "superseded" not in result.detail
+
+
 def test_flux_is_quoted(tools: None, lab: Lab) -> None:
     """Its Kustomization is known by the object's label, or by its inventory where the object is not there."""
     labels = {"kustomize.toolkit.fluxcd.io/name": lab.namespace, "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
@@ -198,6 +211,24 @@ def test_flux_is_quoted(tools: None, lab: Lab) -> None:
         assert result.state is RefreshState.NOT_DEPLOYED
         assert result.diagnosis is not None
         assert "is not ready at commit bbbbbbb (BuildFailed; kustomize build failed)" in result.diagnosis.cause
+
+
+def test_flux_at_another_commit_is_not_believed_to_be_later(tools: None, lab: Lab) -> None:
+    """It is not asked to look again, and its commits have no order that we see: both are told, with the way out."""
+    labels = {"kustomize.toolkit.fluxcd.io/name": lab.namespace, "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+    revision = f"main@sha1:{LATER}"
+    ready = {"type": "Ready", "status": "True", "reason": "ReconciliationSucceeded", "message": "Applied"}
+    status = {"lastAppliedRevision": revision, "lastAttemptedRevision": revision, "conditions": [ready]}
+    head = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
+    lab.cluster.apply({**head, "metadata": {"name": lab.namespace, "namespace": "flux-system"}, "status": status})
+    product = Product(lab, timeout=2.0)
+    product.deploy("x", parameter=lab.parameter(), refreshInterval="3h", metadata={"labels": MANAGED | labels})
+    (result,) = product.refresh(product.rendered("x", parameter=lab.parameter(), refreshInterval="2h"), commit=OURS)
+    assert result.state is RefreshState.NOT_DEPLOYED
+    assert result.diagnosis is not None
+    assert f"is ready at commit {LATER[:7]}" in result.diagnosis.cause
+    assert "release from that" in result.diagnosis.remedy
+    assert f"this run judged commit {OURS[:7]}" in "\n".join(product.log.lines)
 
 
 def test_without_rights_on_the_tools_nothing_is_assumed(tools: None, lab: Lab) -> None:

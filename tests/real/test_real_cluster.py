@@ -13,6 +13,7 @@ from mypy_boto3_ssm import SSMClient
 
 from sandbox.real.cluster import REGION, STORE, RealCluster
 from sandbox.real.process import ClusterError
+from secret_action.cluster import defaults
 
 pytestmark = pytest.mark.real
 
@@ -53,6 +54,21 @@ def test_a_forced_refresh_brings_the_new_value_and_proves_it(
     _wait_for_sync(real_cluster, path)
     assert _secret(real_cluster, path) == "new"
     assert _stated_hash(real_cluster, path) == data_hash({"DATABASE_URL": b"new"})
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_the_defaults_that_the_product_knows_are_the_crds(
+    real_cluster: RealCluster, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that it reads from the cluster's own schema agree, name by name; anybody who is let in may read it."""
+    token = real_cluster.add_user("reads-nothing", [], ["default"])
+    status, schema = real_cluster.request("GET", f"/openapi/v3/apis/external-secrets.io/{version}", token=token)
+    assert status == 200
+    known = dict(defaults.ESO)
+    monkeypatch.setattr(defaults, "ESO", {})
+    told = {name: default for name, default in defaults.of_crd(schema).items() if default}
+    assert told == {name: known[name] for name in told}
+    assert {"conversionStrategy", "deletionPolicy", "refreshInterval", "templateAs"} <= set(told)
 
 
 def test_a_metadata_only_read_of_a_secret_returns_no_data(real_cluster: RealCluster, ssm: SSMClient) -> None:

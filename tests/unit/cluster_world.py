@@ -97,9 +97,7 @@ class World:
             self.queue.append(Seen(KEY, thing))
 
 
-def run(
-    world, es=None, *, values=None, timeout=300.0, only_changed=False, changed=(), controller="", log=None, **terms
-):
+def run(world, es=None, *, values=None, timeout=300.0, only_changed=False, changed=(), log=None, **terms):
     """The result of refreshing one ExternalSecret in this world."""
     given = Terms(
         TOKEN,
@@ -110,7 +108,7 @@ def run(
         5.0,
         **terms,
     )
-    one = Awaited(Target("shop", es or rendered()), given, world, controller)
+    one = Awaited(Target("shop", es or rendered()), given, world)
     await_all({KEY: one}, world, timeout, log or Log(), world)
     return one.outcome
 

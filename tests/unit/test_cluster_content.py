@@ -160,7 +160,6 @@ UNKNOWN = {
     "a generic target": ({"target": {"manifest": {"kind": "ConfigMap"}}}, "x"),
     "merged into another": ({"target": {"creationPolicy": "Merge"}}, "x"),
     "no Secret": ({"target": {"creationPolicy": "None"}}, "x"),
-    "keys that vanish": ({"target": {"deletionPolicy": "Delete"}}, "x"),
     "tags": (_entry(metadataPolicy="Fetch"), "x"),
     "a pinned version": (_entry(version="3"), "x"),
     "an unknown parameter": ({"data": [{"secretKey": "K", "remoteRef": {"key": "/foreign"}}]}, "x"),

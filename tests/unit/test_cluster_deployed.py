@@ -4,11 +4,12 @@ import copy
 
 import pytest
 from cluster_samples import live, rendered
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from secret_action import masking
 from secret_action.cluster import durations
+from secret_action.cluster.defaults import ESO, of_crd
 from secret_action.cluster.deployed import differences
 
 JSON = st.recursive(
@@ -42,6 +43,18 @@ SAME = {
     "section of empties left out": (
         rendered(target={"template": {"metadata": {}}}),
         lambda it: it["spec"].pop("target"),
+    ),
+    "defaults rendered, and left out": (
+        rendered(refreshPolicy="Periodic", target={"creationPolicy": "Owner", "deletionPolicy": "Retain"}),
+        lambda it: [it["spec"].pop(name) for name in ("refreshPolicy", "target")],
+    ),
+    "a newer CRD's defaults": (
+        rendered(),
+        lambda it: it["spec"]["data"][0]["remoteRef"].update(nullBytePolicy="Ignore"),
+    ),
+    "the kind of its store": (
+        rendered(secretStoreRef={"name": "s"}),
+        lambda it: it["spec"]["secretStoreRef"].update(kind="SecretStore"),
     ),
     "null left out": (rendered(refreshPolicy=None), lambda it: it["spec"].pop("refreshPolicy")),
     "a label added": (
@@ -99,13 +112,100 @@ def test_every_spec_is_deployed_as_itself(spec):
     assert differences(es, live(es)) == ()
 
 
-@given(SPECS, st.text("xyz", min_size=1, max_size=3), JSON)
-def test_every_addition_is_allowed(spec, name, value):
-    """A field that is not rendered may have any value."""
+@given(SPECS, st.text("xyz", min_size=1, max_size=3), JSON.filter(bool))
+def test_no_addition_goes_unseen(spec, name, value):
+    """A field that nobody rendered and that is no default is what another commit or a webhook left there."""
+    assume(value not in ({}, []) and not _is_empty(value))
     es = rendered(**spec)
     found = live(es)
     found["spec"][name] = copy.deepcopy(value)
-    assert differences(es, found) == ()
+    assert differences(es, found)
+    # … and as little goes unseen what the cluster does not have.
+    assert differences(rendered(**spec, **{name: value}), live(es))
+
+
+def _is_empty(value):
+    if isinstance(value, dict):
+        return all(map(_is_empty, value.values()))
+    return value in ("", [])
+
+
+TEMPLATE = {"data": {"K": "{{ .K0 }}"}}
+LEFT_THERE = {
+    "remoteRef.property": lambda spec: spec["data"][0]["remoteRef"].update(property="p"),
+    "remoteRef.version": lambda spec: spec["data"][0]["remoteRef"].update(version="1"),
+    "remoteRef.decodingStrategy": lambda spec: spec["data"][0]["remoteRef"].update(decodingStrategy="Base64"),
+    "remoteRef.metadataPolicy": lambda spec: spec["data"][0]["remoteRef"].update(metadataPolicy="Fetch"),
+    "remoteRef.nullBytePolicy": lambda spec: spec["data"][0]["remoteRef"].update(nullBytePolicy="Fail"),
+    "sourceRef": lambda spec: spec["data"][0].update(sourceRef={"storeRef": {"name": "x"}}),
+    "dataFrom": lambda spec: spec.update(dataFrom=[{"extract": {"key": "/x"}}]),
+    "refreshPolicy": lambda spec: spec.update(refreshPolicy="CreatedOnce"),
+    "refreshInterval": lambda spec: spec.update(refreshInterval="0s"),
+    "target.name": lambda spec: spec.update(target={"name": "x"}),
+    "target.immutable": lambda spec: spec.update(target={"immutable": True}),
+    "target.creationPolicy": lambda spec: spec.update(target={"creationPolicy": "Merge"}),
+    "target.deletionPolicy": lambda spec: spec.update(target={"deletionPolicy": "Delete"}),
+    "target.template": lambda spec: spec.update(target={"template": TEMPLATE}),
+    "target.manifest": lambda spec: spec.update(target={"manifest": {"apiVersion": "v1", "kind": "ConfigMap"}}),
+    "an empty text of the template": lambda spec: spec.update(target={"template": {"data": {"K": ""}}}),
+    "a field of a release to come": lambda spec: spec.update(novelty={"x": [1]}),
+}
+
+
+@pytest.mark.parametrize("change", LEFT_THERE.values(), ids=LEFT_THERE.keys())
+def test_what_git_no_longer_has_is_not_deployed(change):
+    """Until it is gone the cluster does something else than the manifest says; the sentence shows what is there."""
+    es = rendered(refreshInterval=None)
+    found = live(es)
+    change(found["spec"])
+    (words,) = differences(es, found)[:1]
+    assert "the manifest has nothing, the cluster has “" in words or "the manifest lists 0, the cluster 1" in words
+
+
+def test_a_default_of_a_release_to_come_is_the_clusters_to_tell():
+    """By its CRD's own schema; a name with two defaults is none, and what is known here stays."""
+    text = {"type": "string"}
+    entry = {"novelty": text | {"default": "On"}, "kind": text | {"default": "x"}, "plain": text}
+    spec = {
+        "data": {"type": "array", "items": {"properties": {"remoteRef": {"properties": entry}}}},
+        "target": {"default": {"a": "b"}, "properties": {"twofold": {"default": "a"}}},
+        "twofold": {"default": "b"},
+    }
+    kinds = {
+        "a": {
+            "properties": {"spec": {"properties": spec}},
+            "x-kubernetes-group-version-kind": [{"kind": "ExternalSecret"}],
+        },
+        "b": {"properties": {"spec": {"properties": {"other": {"default": "x"}}}}},
+        "c": None,
+    }
+    found = of_crd({"components": {"schemas": kinds}})
+    assert found == {**ESO, "novelty": "On"}
+    newer = live()
+    newer["spec"]["data"][0]["remoteRef"]["novelty"] = "On"
+    assert differences(rendered(), newer)
+    assert differences(rendered(), newer, found) == ()
+    assert of_crd({}) == ESO
+
+
+FREE = {"data": {"K": ""}, "metadata": {"labels": {"l": ""}}}
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "same"),
+    [
+        (FREE, FREE, True),
+        ({**FREE, "data": {}}, FREE, False),
+        (FREE, {**FREE, "data": {}}, False),
+        ({**FREE, "metadata": {}}, FREE, False),
+        ({**FREE, "data": {"K": "", "L": None}}, FREE, True),
+        ({}, {"engineVersion": "v2", "mergePolicy": "Replace", "metadata": {}}, True),
+    ],
+)
+def test_keys_of_the_users_own_are_compared_as_they_are(mine, theirs, same):
+    """An empty text there is a key of the Secret; only a `null` is dropped by the API server."""
+    es, found = rendered(target={"template": mine}), rendered(target={"template": theirs})
+    assert (differences(es, live(found)) == ()) is same
 
 
 @pytest.mark.parametrize(

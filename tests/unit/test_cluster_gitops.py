@@ -1,24 +1,30 @@
 """A GitOps tool is quoted, asked and believed only as far as what it says goes."""
 
+from dataclasses import replace
+
 import pytest
-from cluster_samples import LABELS, Log, live, rendered
+from cluster_samples import LABELS, PATH, Log, live, rendered
 
 from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.deployed import deployment
-from secret_action.cluster.deployers import Deployers
+from secret_action.cluster.deployers import NOWHERE, Deployers
 from secret_action.cluster.errors import Forbidden, NotFound
 from secret_action.cluster.gitops import APPLICATIONS, KUSTOMIZATIONS, Mark, mark_of, superseded, tool_of
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.targets import Target
-from secret_action.model import Problem
+from secret_action.model import Problem, Tenants
 from secret_action.selector import parse_selector
 
 OURS, OTHER, THIRD = "a" * 40, "b" * 40, "c" * 40
 KEY = ("shop", "a")
 
 
-def application(name="shop", sync="Synced", revision=OTHER, annotations=None, **status):
+TENANTS = Tenants("", OURS, "org/tenants", "main", default_branch=True)
+SOURCE = {"repoURL": "https://github.com/org/tenants.git", "targetRevision": "main"}
+
+
+def application(name="shop", sync="Synced", revision=OTHER, annotations=None, source=None, sources=(), **status):
     owned = {"group": "external-secrets.io", "kind": "ExternalSecret", "namespace": "shop", "name": "a"}
     found = {
         "sync": {"status": sync, "revision": revision},
@@ -26,7 +32,8 @@ def application(name="shop", sync="Synced", revision=OTHER, annotations=None, **
         "resources": [owned, {"group": "apps", "kind": "Deployment", "namespace": "shop", "name": "b"}],
     }
     metadata = {"name": name, "namespace": "argocd", "annotations": annotations or {}}
-    return {"metadata": metadata, "status": found | status}
+    spec = {"source": source or {}, "sources": list(sources)}
+    return {"metadata": metadata, "spec": spec, "status": found | status}
 
 
 def kustomization(ready="True", applied=f"main@sha1:{OTHER}", **status):
@@ -120,8 +127,20 @@ def test_a_kustomization_is_told_in_one_sentence(found, commit, words):
     ("found", "known", "later"),
     [
         (application(), {}, False),
-        (application(), {"looked_again": True}, True),
+        (application(), {"looked_again": True}, False),
+        (application(source=SOURCE), {"looked_again": True}, True),
+        (application(source=SOURCE | {"repoURL": "git@github.com:org/Tenants.git"}), {"looked_again": True}, True),
+        (application(source=SOURCE | {"targetRevision": "refs/heads/main"}), {"looked_again": True}, True),
+        (application(source=SOURCE | {"targetRevision": "HEAD"}), {"looked_again": True}, True),
+        (application(source={"repoURL": SOURCE["repoURL"]}), {"looked_again": True}, True),
+        (application(sources=[{"repoURL": "https://x/charts"}, SOURCE]), {"looked_again": True}, True),
+        (application(source=SOURCE | {"targetRevision": "v1.0"}), {"looked_again": True}, False),
+        (application(source=SOURCE | {"repoURL": "https://github.com/other/charts"}), {"looked_again": True}, False),
+        (application(source=SOURCE, sync="OutOfSync"), {"looked_again": True}, False),
         (application(), {"held_before": True}, True),
+        (application(history=[{"revision": OTHER}, {"revision": OURS}, {"revision": OTHER}]), {}, False),
+        (application(history=[{"revision": OTHER}, {"revision": OURS}]), {"held_before": True}, False),
+        (application(history=[{"revision": OURS}, {"revision": THIRD}]), {}, True),
         (application(history=[{"revision": OURS}, {"revision": OTHER}]), {}, True),
         (application(history=[{"revision": THIRD}, {"revision": OTHER}]), {}, False),
         (application(revision=OURS), {"looked_again": True, "held_before": True}, False),
@@ -131,8 +150,25 @@ def test_a_kustomization_is_told_in_one_sentence(found, commit, words):
 def test_a_later_commit_is_told_from_an_older_one(found, known, later):
     """Commits have no order of their own."""
     given = {"looked_again": False, "held_before": False} | known
-    assert superseded(tool_of(APPLICATIONS, found, OURS), OURS, **given) is later
-    assert not superseded(tool_of(APPLICATIONS, found, ""), "", **given)
+    assert superseded(tool_of(APPLICATIONS, found, OURS), TENANTS, **given) is later
+    assert not superseded(tool_of(APPLICATIONS, found, ""), NOWHERE, **given)
+
+
+@pytest.mark.parametrize(
+    ("ours", "follows", "later"),
+    [
+        (TENANTS, "main", True),
+        (replace(TENANTS, ref="refs/heads/main"), "main", True),
+        (replace(TENANTS, default_branch=False), "HEAD", False),
+        (replace(TENANTS, ref="release"), "main", False),
+        (replace(TENANTS, ref=""), "main", False),
+        (replace(TENANTS, repository=""), "main", False),
+    ],
+)
+def test_only_who_follows_our_branch_is_believed_after_looking_again(ours, follows, later):
+    """Another branch's newest commit has nothing to do with ours."""
+    found = tool_of(APPLICATIONS, application(source=SOURCE | {"targetRevision": follows}), OURS)
+    assert superseded(found, ours, looked_again=True, held_before=False) is later
 
 
 class Api:
@@ -189,6 +225,9 @@ class Outside:
         pass
 
 
+READ = [{"secretKey": "K0", "remoteRef": {"key": PATH}}]
+
+
 def waiting(outside, changed="2h"):
     """One whose live object has another interval than the manifest."""
     terms = Terms("run-7", parse_selector("zerotouch.io/managed=true"), {}, False, frozenset(), 5.0)
@@ -201,8 +240,8 @@ def test_argo_is_asked_once_and_believed_after_it_has_looked():
     """What was read before our request landed, or while it is pending, tells nothing of the order of commits."""
     outside, log = Outside(), Log()
     one = waiting(outside)
-    deployers = Deployers(outside, log, OURS)
-    read = tool_of(APPLICATIONS, application(), OURS)
+    deployers = Deployers(outside, log, TENANTS)
+    read = tool_of(APPLICATIONS, application(source=SOURCE), OURS)
     for _ in range(2):
         deployers.tick([one], 1.0)
         deployers.seen([read], [one], 1.0)
@@ -212,7 +251,7 @@ def test_argo_is_asked_once_and_believed_after_it_has_looked():
     deployers.seen([read], [one], 7.0)
     assert one.phase.name == "DEPLOYING"
     deployers.tick([one], 13.0)
-    pending = application(annotations={"argocd.argoproj.io/refresh": "normal"})
+    pending = application(source=SOURCE, annotations={"argocd.argoproj.io/refresh": "normal"})
     deployers.seen([tool_of(APPLICATIONS, pending, OURS)], [one], 13.0)
     assert one.phase.name == "DEPLOYING"
     deployers.tick([one], 20.0)
@@ -225,7 +264,7 @@ def test_argo_is_asked_once_and_believed_after_it_has_looked():
 def test_nothing_is_looked_for_where_all_is_deployed():
     """No request without need."""
     outside = Outside()
-    Deployers(outside, Log(), OURS).tick([waiting(outside, "1h")], 1.0)
+    Deployers(outside, Log(), TENANTS).tick([waiting(outside, "1h")], 1.0)
     assert outside.looks == 0
 
 
@@ -237,6 +276,11 @@ def test_nothing_is_looked_for_where_all_is_deployed():
         (rendered(refreshInterval="2h"), False, True, False),
         (rendered(references=["/zerotouch/dev/shop/a", "/more"]), True, True, True),
         (rendered(references=["/other"]), True, True, False),
+        (rendered(data=[{"secretKey": "X", "remoteRef": {"key": PATH}}]), True, True, False),
+        (rendered(data=[{"secretKey": "K0", "remoteRef": {"key": PATH, "property": "p"}}]), True, True, False),
+        (rendered(data=[{"secretKey": "K0", "remoteRef": {"key": PATH, "version": "1"}}]), True, True, False),
+        (rendered(data=[*READ, {"secretKey": "K0", "remoteRef": {"key": "/other"}}]), True, True, False),
+        (rendered(secretStoreRef={"name": "another"}), True, True, False),
     ],
 )
 def test_a_later_commit_must_ask_for_the_same_parameters(live_es, selected, later, done):

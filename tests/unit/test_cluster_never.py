@@ -39,6 +39,21 @@ def test_a_never_refreshing_one_is_left_alone():
     assert world.tokens == []
 
 
+@pytest.mark.parametrize("changed", [[], [PATH]])
+def test_one_that_makes_no_secret_is_never_proven(changed):
+    """Nor a failure: no Secret of its own holds an old value, and what it alone reads was refused before the write."""
+    without = rendered(target={"creationPolicy": "None"})
+    world = World(live(without), syncs)
+    result = run(world, without, changed=changed)
+    assert (result.state, result.content, result.ok) == (
+        RefreshState.NEVER_REFRESHES,
+        ContentState.NOT_CHECKED,
+        True,
+    )
+    assert "ESO makes no Secret" in result.detail
+    assert world.tokens == []
+
+
 def test_a_never_refreshing_one_with_old_content_is_told():
     """It does not pass as up to date."""
     result = run(World(live(NEVER), secrets=[secret_of("old")]), NEVER)

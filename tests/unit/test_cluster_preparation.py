@@ -97,6 +97,28 @@ def test_a_change_that_would_not_arrive_is_refused(lab):
     lab.prepare(rendered(**NEVER), refresh="force")
 
 
+def test_a_change_that_reaches_no_secret_is_refused(lab):
+    """The manifest that alone reads it makes none, and force does not change that."""
+    without = rendered(target={"creationPolicy": "None"})
+    lab.apply(without)
+    for mode in ("always", "force"):
+        with pytest.raises(ManifestError) as error:
+            lab.prepare(without, refresh=mode)
+        (said,) = problems(error)
+        assert f"would never deliver the new value of {PATH}: with `creationPolicy: None` ESO makes no Secret" in said
+        assert "target.creationPolicy" in said
+        assert "OnChange" not in said
+
+
+def test_a_store_of_another_controller_class_is_told_and_left_to_the_proof(lab):
+    """An ESO of that class may run beside the usual one, and may have synced it before."""
+    lab.apply(rendered())
+    store = {"apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore"}
+    lab.server.apply({**store, "metadata": {"name": "aws-parameter-store"}, "spec": {"controller": "platform"}})
+    inspection = lab.prepare(rendered())
+    assert any("only an ESO that runs with `--controller-class=platform`" in said for said in inspection.warnings)
+
+
 def test_a_change_that_another_one_delivers_is_not_refused(lab):
     """The never refreshing one is told about later."""
     lab.apply(rendered("a", **NEVER))

@@ -91,6 +91,14 @@ ROWS = {
     "A2 removed, Ready is False": (PATCHED, failed(SYNCED_OTHER), Outcome.UNMARKED),
     "A2 seen before our patch": (PATCHED, synced(_without_token(BEFORE, 5), 6), Outcome.WAITING),
     "unknown hash, status moved": (UNKNOWN_BEFORE, _unknown(UNKNOWN_BEFORE, "1-other"), Outcome.SYNCED_WEAKLY),
+    **{
+        f"unknown hash, {why[1]} {why[2]}": (
+            UNKNOWN_BEFORE,
+            _unknown(synced(UNKNOWN_BEFORE, ready=why), "1-other"),
+            Outcome.SYNCED_WITHOUT_DATA,
+        )
+        for why in (RETAINED, ("True", "SecretMissing", ""), ("True", "SecretDeleted", ""))
+    },
     "unknown hash, status stands": (UNKNOWN_BEFORE, _unknown(UNKNOWN_BEFORE, "1-short"), Outcome.WAITING),
     "unknown hash, failed": (UNKNOWN_BEFORE, failed(UNKNOWN_BEFORE), Outcome.FAILED),
     "B1 ready became False": (PATCHED, failed(PATCHED), Outcome.FAILED),
@@ -173,12 +181,6 @@ NEVER = {
 def test_what_an_annotation_cannot_refresh_is_known(thing, never):
     """By spec and status alone, before anything is annotated."""
     assert bool(never_refreshes(thing)) is never
-
-
-def test_another_controller_class_does_not_refresh():
-    """ESO skips stores of another class without a word."""
-    assert "special" in never_refreshes(live(), "special")
-    assert never_refreshes(live(), "default") is None
 
 
 def test_the_sample_is_not_proven_by_itself():

@@ -13,6 +13,7 @@ from secret_action.cluster.targets import targets
 from secret_action.errors import InputError
 from secret_action.model import ContentState, Problem, RefreshState
 from secret_action.selector import parse_selector
+from secret_action.values import SecretValue
 
 
 def test_it_is_proven_by_the_event_that_shows_it():
@@ -68,13 +69,40 @@ def test_content_that_stays_different_is_a_failure(answer):
     assert result.diagnosis.remedy
 
 
-def test_a_failed_attempt_is_confirmed_once_before_it_counts():
+@pytest.mark.parametrize(
+    ("spec", "known"),
+    [
+        ({"remoteRef": {"key": PATH, "property": "p"}}, {"values": {PATH: SecretValue('{"q": 1}')}}),
+        ({"remoteRef": {"key": PATH, "property": "p"}}, {"values": {PATH: SecretValue("no JSON")}}),
+        ({"remoteRef": {"key": PATH, "decodingStrategy": "Base64"}}, {"values": {PATH: SecretValue("*")}}),
+        ({"remoteRef": {"key": PATH}}, {"values": {}, "missing": frozenset({PATH})}),
+    ],
+)
+def test_a_failure_that_waiting_cannot_mend_is_confirmed_once_and_counts(spec, known):
     """Well before the timeout, by a second annotation."""
-    world = World(live(), fails)
-    result = run(world)
+    es = rendered(data=[{"secretKey": "K0", **spec}])
+    world = World(live(es), fails)
+    result = run(world, es, **known)
     assert result.state is RefreshState.FAILED
     assert world.tokens == [TOKEN, f"{TOKEN}-2"]
     assert world.at < 15
+
+
+def test_any_other_failure_is_waited_for_until_the_timeout():
+    """Rights and stores are mended while one waits; ESO is asked again and again, ever less often."""
+    world = World(live(), fails)
+    result = run(world)
+    assert result.state is RefreshState.FAILED
+    assert world.at == pytest.approx(300.0)
+    assert 6 <= len(world.tokens) <= 10
+
+
+def test_a_failure_that_is_mended_after_a_while_is_proven():
+    """Long after the second attempt failed."""
+    world = World(live(), secrets=[secret_of("the value")])
+    world.eso = lambda thing: [synced(thing) if world.at > 60 else failed(thing)]
+    assert run(world).state is RefreshState.PROVEN
+    assert 60 < world.at < 120
 
 
 def test_a_failed_attempt_that_recovers_is_proven():
@@ -91,7 +119,7 @@ def test_esos_own_retry_is_believed():
     assert world.tokens == [TOKEN]
 
 
-def test_one_that_failed_before_is_given_up_by_its_events():
+def test_one_that_failed_before_is_known_to_fail_by_its_events():
     """Its status does not change at all when it fails again; the count of its event does."""
     event = {"metadata": {"uid": "e"}, "type": "Warning", "reason": "UpdateFailed"}
     before = live(ready=("False", "SecretSyncedError", "could not get secret data from provider"))
@@ -99,7 +127,7 @@ def test_one_that_failed_before_is_given_up_by_its_events():
     result = run(world)
     assert result.state is RefreshState.FAILED
     assert "could not get secret data" in result.detail
-    assert world.at < 30
+    assert world.at == pytest.approx(300.0)
 
 
 def test_one_that_failed_before_waits_for_the_timeout_without_events():

@@ -1,0 +1,106 @@
+"""Proven is what Git asks for today, not what the cluster was still doing when the run looked."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from secret_action.model import ContentState, RefreshState
+from secret_action.values import SecretValue
+from tests.conformance.lab import Lab, Object
+from tests.conformance.product import Product
+
+PAIR = '{{"password":"{0}","user":"u"}}'
+REMOVED: dict[str, dict[str, Any]] = {
+    "a property": {"remoteRef": {"property": "password"}},
+    "a template": {"target": {"template": {"data": {"key": "yesterday-{{ .key }}"}}}},
+    "a policy": {"refreshPolicy": "CreatedOnce"},
+    "a pinned version": {"remoteRef": {"version": "1"}},
+    "a whole object": {"dataFrom": [{"extract": {}}]},
+}
+
+
+def yesterday(name: str, removed: Object) -> Object:
+    """What the cluster holds of a manifest that had more fields."""
+    spec = {**removed}
+    entry = {"secretKey": "key", "remoteRef": {"key": name, **spec.pop("remoteRef", {})}}
+    if "dataFrom" in spec:
+        spec["dataFrom"] = [{"extract": {"key": name}}]
+    return {"data": [entry], **spec}
+
+
+def entry(name: str, key: str = "key") -> list[Object]:
+    return [{"secretKey": key, "remoteRef": {"key": name}}]
+
+
+@pytest.mark.parametrize("removed", REMOVED.values(), ids=REMOVED.keys())
+def test_what_git_took_out_is_waited_for(lab: Lab, removed: Object) -> None:
+    """Seen as not deployed until it is gone, and then the new value is proven, also where it could not have come."""
+    name = lab.parameter(value=PAIR.format("old"))
+    product = Product(lab)
+    product.deploy("x", **yesterday(name, removed))
+    es = product.rendered("x", data=entry(name))
+    gone = dict.fromkeys(field for field in removed if field != "remoteRef")
+    gitops = threading.Timer(0.5, lambda: lab.patch("x", {"spec": {**gone, **es.spec}}))
+    gitops.start()
+    (result,) = product.release(es, values={name: PAIR.format("new")})
+    gitops.join()
+    assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.PROVEN), (result, product.log.lines)
+    assert lab.secret("x") == {"key": PAIR.format("new")}
+
+
+def test_what_git_took_out_and_nobody_deploys_is_no_success(lab: Lab) -> None:
+    """It says which field is still there."""
+    name = lab.parameter(value="old")
+    product = Product(lab, timeout=1.5)
+    product.deploy("x", **yesterday(name, REMOVED["a template"]))
+    (result,) = product.release(product.rendered("x", data=entry(name)), values={name: "new"})
+    assert result.state is RefreshState.NOT_DEPLOYED
+    assert "spec.target.template.data.key: the manifest has nothing, the cluster has “yesterday-" in result.detail
+
+
+def test_a_spec_that_changes_after_the_annotation_is_no_proof(lab: Lab) -> None:
+    """The operator reads our token and another parameter."""
+    name, other = lab.parameter(value="old"), lab.parameter("other", "other")
+    product = Product(lab, timeout=3.0)
+    es = product.deploy("x", parameter=name, target={"template": {"data": {"key": "{{ .key | upper }}"}}})
+    lab.cluster.stop_eso()
+
+    def change() -> None:
+        lab.wait("x", lambda found: "force-sync" in found["metadata"].get("annotations", {}))
+        lab.patch("x", {"spec": {"data": entry(other)}})
+        lab.cluster.start_eso()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    (result,) = product.release(es, values={name: "new"})
+    thread.join()
+    assert result.state is RefreshState.NOT_DEPLOYED, (result, product.log.lines)
+    assert "spec.data[0].remoteRef.key" in result.detail
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Merge", "Delete"])
+def test_a_secret_that_lacks_a_key_is_no_success(lab: Lab, policy: str) -> None:
+    """The operator does not see one parameter: with these policies it says nothing, and leaves the key out."""
+    a, b = lab.parameter("a", "1"), lab.parameter("b", "1")
+    product = Product(lab, timeout=3.0)
+    es = product.deploy("x", data=entry(a, "A") + entry(b, "B"), target={"deletionPolicy": policy})
+    seen = product.inspect(es)
+    lab.parameter("a", "2")
+    lab.aws.delete(b)
+    known = {a: SecretValue("2"), b: SecretValue("2")}
+    (result,) = product.refresh(es, seen=seen, known=known, changed=frozenset(known))
+    assert not result.ok
+    if policy != "Retain":
+        assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.DIFFERS)
+        assert lab.secret("x") == {"A": "2"}
+
+
+@pytest.mark.parametrize("policy", ["Merge", "Delete"])
+def test_a_secret_that_has_all_its_keys_is_proven_under_any_policy(lab: Lab, policy: str) -> None:
+    """Whole is whole."""
+    name = lab.parameter(value="old")
+    product = Product(lab)
+    es = product.deploy("x", parameter=name, target={"deletionPolicy": policy})
+    (result,) = product.release(es, values={name: "new"})
+    assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.PROVEN)
