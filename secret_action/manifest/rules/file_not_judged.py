@@ -45,4 +45,5 @@ remember: to tell them: all
 remember: "to tell them: all"
 """,
     compare=_compare,
+    annotated=False,
 )
