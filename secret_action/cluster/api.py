@@ -177,7 +177,7 @@ class KubernetesApi:
 
 
 class Watch:
-    """A stream of events. Iterating it reads the next one; `stop`, from any thread, ends it."""
+    """A stream of events. Iterating it begins it and reads the next one; `stop`, from any thread, ends it."""
 
     def __init__(self, server: str, place: Place, start: Callable[[], Answer]) -> None:
         self._server = server
@@ -187,15 +187,30 @@ class Watch:
         self._answer: Answer | None = None
         self._stopped = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether the API server has begun to answer."""
+        return self._answer is not None
+
+    def begin(self) -> None:
+        """Connects, where that has not happened. Raises what the API server says instead, and Unreachable."""
+        self._open()
+
+    def _open(self) -> Answer:
+        if self._answer is None:
+            answer = self._start()
+            with self._lock:
+                self._answer = answer
+        return self._answer
+
     def __iter__(self) -> Iterator[tuple[str, Object]]:
         """Type (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`) and object of each event, until the server ends it.
 
-        Raises Gone where it must be listed again, Unreachable where the connection breaks, Refused where a line is no
-        event.
+        Raises what `begin` raises, Gone where it must be listed again, Unreachable where the connection breaks, Refused
+        where a line is no event.
         """
-        answer = self._start()
+        answer = self._open()
         with self._lock:
-            self._answer = answer
             if self._stopped:
                 answer.close()
                 return

@@ -67,6 +67,18 @@ def may_pass(error: SecretSyncError) -> bool:
     return isinstance(error, ApiError) and error.passing
 
 
+def understood(error: Exception) -> SecretSyncError:
+    """The error itself, or what it means: a thread that died of one that nobody foresaw would leave the run waiting."""
+    if isinstance(error, SecretSyncError):
+        return error
+    return ClusterError(
+        Problem(
+            f"An answer of the cluster's API server could not be understood ({type(error).__name__}).",
+            "Check that no proxy answers in its place, then run again; if it stays so, report it as a defect.",
+        )
+    )
+
+
 def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
     """The error for an answer that is not 2xx. verb: as RBAC names it. place: a raw path for what is no resource."""
     said = clean(_message(body))

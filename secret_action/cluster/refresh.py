@@ -15,24 +15,23 @@ from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.deployers import Deployers, marks_of
 from secret_action.cluster.diagnose import Diagnostician
-from secret_action.cluster.errors import may_pass
 from secret_action.cluster.gitops import Key
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.inspection import Inspection, inspect
 from secret_action.cluster.live import MANAGED_LABEL
-from secret_action.cluster.outside import (
+from secret_action.cluster.messages import (
+    AboutOne,
     Annotated,
     EventsRead,
     HashDropped,
     HashRead,
-    Message,
-    Outside,
     RefreshAsked,
     Seen,
-    Threads,
     ToolsSeen,
     WatchBroken,
+    WatchMended,
 )
+from secret_action.cluster.outside import Outside, Threads
 from secret_action.cluster.targets import Target
 from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
@@ -133,16 +132,22 @@ def await_all(
     pause = min(one.terms.pause for one in awaited.values()) / 10
     next_tick = start + pause
     next_progress = start + _PROGRESS_EVERY
-    trouble: SecretSyncError | None = None
+    troubles: dict[Key, SecretSyncError] = {}
+    """What keeps the watch from telling of an ExternalSecret."""
     while pending and (now := clock.now()) - start < timeout:
         message = outside.next(min(next_tick, start + timeout) - now)
         now = clock.now()
         touched: Iterable[Key] = ()
         match message:
-            case WatchBroken(error=error):
-                trouble = error
-                if not may_pass(error):
-                    break
+            case WatchBroken(keys=keys, error=error, ended=ended):
+                troubles |= dict.fromkeys(keys, error)
+                if ended:
+                    touched = [key for key in pending if key in keys]
+                    for key in touched:
+                        pending[key].give_up(error)
+            case WatchMended(keys=keys):
+                for key in keys:
+                    troubles.pop(key, None)
             case ToolsSeen(tools=tools):
                 deployers.seen(tools, pending.values(), now)
                 touched = list(pending)
@@ -151,7 +156,6 @@ def await_all(
             case None:
                 pass
             case _ if message.key in pending:
-                trouble = None if isinstance(message, Seen) else trouble
                 _tell(pending[message.key], message, now)
                 touched = (message.key,)
         for key in touched:
@@ -165,15 +169,15 @@ def await_all(
             one.tick(now)
         if now >= next_progress:
             next_progress = now + _PROGRESS_EVERY
-            log.progress(_progress(pending, now - start, trouble))
+            log.progress(_progress(pending, now - start, troubles))
         if all(one.hopeless(now) for one in pending.values()):
             break
     for one in pending.values():
-        one.give_up(trouble)
+        one.give_up(troubles.get(one.target.key))
         log.line(_outcome(one, clock.now() - start))
 
 
-def _tell(one: Awaited, message: Message, now: float) -> None:
+def _tell(one: Awaited, message: AboutOne, now: float) -> None:
     match message:
         case Seen(live=live):
             one.seen(live, now)
@@ -193,10 +197,11 @@ def _outcome(one: Awaited, seconds: float) -> str:
     return f"{one.target}: {result.state} after {seconds:.1f} s{_CONTENT.get(result.content, '')}{words}"
 
 
-def _progress(pending: Mapping[Key, Awaited], seconds: float, trouble: SecretSyncError | None) -> str:
+def _progress(pending: Mapping[Key, Awaited], seconds: float, troubles: Mapping[Key, SecretSyncError]) -> str:
     named = [f"{one.target} ({one.words.rstrip('.')})" for one in list(pending.values())[:_NAMED]]
     more = f" and {len(pending) - _NAMED} more" if len(pending) > _NAMED else ""
-    return f"Still awaited after {seconds:.0f} s: {', '.join(named)}{more}" + (f". {trouble}" if trouble else "")
+    said = dict.fromkeys(f". {troubles[key]}" for key in pending if key in troubles)
+    return f"Still awaited after {seconds:.0f} s: {', '.join(named)}{more}{''.join(said)}"
 
 
 def _controller(inspection: Inspection, target: Target) -> str:

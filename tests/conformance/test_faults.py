@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -197,6 +198,51 @@ class TestInjected:
 
         with again_and_again(gone, 0.2), meanwhile(lab.cluster.start_eso, 0.8):
             right(lab, release(product, es))
+
+    @pytest.mark.parametrize("answer", [{"status": 410}, {"status": 200, "body": b""}], ids=["410", "empty"])
+    def test_watches_that_never_tell_anything(
+        self, lab_with_faults: tuple[Lab, KubernetesServer], answer: dict[str, Any]
+    ) -> None:
+        """As behind a proxy that ends every stream: lists tell instead, and the API server is not flooded."""
+        lab, server = lab_with_faults
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        server.faults.add(lambda request: bool(request.query.get("watch")), times=None, **answer)
+        before = len(server.requests)
+        right(lab, release(product, es))
+        assert sum(bool(request.query.get("watch")) for request in server.requests[before:]) < 10
+
+    def test_watches_that_are_cut_are_not_blamed_for_an_operator_that_stays_away(
+        self, lab_with_faults: tuple[Lab, KubernetesServer]
+    ) -> None:
+        """Each of them was taken up again."""
+        lab, server = lab_with_faults
+        product = Product(lab, timeout=1.5)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        lab.cluster.stop_eso()
+        with again_and_again(server.drop_watches, 0.3):
+            result = release(product, es)
+        assert result.state is RefreshState.NOT_PROVEN
+        assert result.diagnosis is not None
+        assert "ESO has not looked at it" in result.diagnosis.cause
+
+    def test_a_right_that_goes_in_one_namespace(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
+        """The others are proven."""
+        lab, server = lab_with_faults
+        other = Lab(server, lab.aws)
+        product = Product(lab)
+        barred = product.deploy("x", parameter=lab.parameter(value="old"))
+        healthy = Product(other).deploy("y", parameter=other.parameter(value="old"))
+        seen = product.inspect(barred, healthy)
+        lab.cluster.stop_eso()
+        server.faults.add(
+            lambda request: bool(request.query.get("watch")) and lab.namespace in request.path, status=403, times=None
+        )
+        with meanwhile(lab.cluster.start_eso, 0.5):
+            first, second = product.refresh(barred, healthy, seen=seen)
+        assert (first.state, second.state) == (RefreshState.NOT_PROVEN, RefreshState.PROVEN)
+        assert first.diagnosis is not None
+        assert f"watch externalsecrets in namespace {lab.namespace}" in first.diagnosis.cause
 
     @pytest.mark.parametrize(("method", "status"), [("PATCH", 409), ("PATCH", 429), ("GET", 500), ("GET", 503)])
     def test_answers_that_pass(self, lab_with_faults: tuple[Lab, KubernetesServer], status: int, method: str) -> None:

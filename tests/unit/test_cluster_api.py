@@ -10,7 +10,8 @@ from sandbox.kubernetes import KubernetesServer
 from secret_action import masking
 from secret_action.cluster import connect, errors
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.outside import Threads, WatchBroken
+from secret_action.cluster.messages import WatchBroken
+from secret_action.cluster.outside import Threads
 from secret_action.cluster.paths import PODS, SECRETS, Resource, external_secrets
 from secret_action.errors import ClusterError
 from secret_action.model import Problem
@@ -246,7 +247,7 @@ def test_a_thread_tells_of_an_answer_that_nobody_foresaw():
     threads = Threads(Odd(), ES, [("shop", "a")])
     broken = threads.next(5.0)
     assert isinstance(broken, WatchBroken)
-    assert not errors.may_pass(broken.error)
+    assert broken.ended
     threads.annotate(("shop", "a"), "run-7")
     assert isinstance(threads.next(5.0).result, ClusterError)
     threads.read_hash(("shop", "a"), "a")
