@@ -6,8 +6,10 @@ Retries what may pass, obeys Retry-After, and turns everything else into an erro
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +34,10 @@ class KubernetesApi:
     def __init__(self, transport: Transport, *, clock: Clock | None = None) -> None:
         self._transport = transport
         self._clock = clock or SystemClock()
+        self._not_before = 0.0
+        """When the API server lets itself be asked again, by the clock; it tells one of us, and means all."""
+        self._until = math.inf
+        """When the last request is to be answered."""
 
     @property
     def server(self) -> str:
@@ -42,6 +48,15 @@ class KubernetesApi:
         """Ends all connections."""
         self._transport.close()
 
+    def within(self, seconds: float) -> KubernetesApi:
+        """The same cluster, for requests that only help to explain.
+
+        After so many seconds, or after the first that brings no answer at all, all of them raise Unreachable.
+        """
+        hurried = copy(self)
+        hurried._until = self._clock.now() + seconds
+        return hurried
+
     def served_versions(self, group: str) -> tuple[str, ...]:
         """The versions of an API group that the cluster serves (`v1`, …); none where it does not know the group."""
         path = f"/apis/{group}"
@@ -50,6 +65,15 @@ class KubernetesApi:
         except errors.NotFound:
             return ()
         return tuple(text(version, "version") for version in entries(found, "versions"))
+
+    def serves(self, resource: Resource) -> bool:
+        """Whether the cluster knows this kind, in this version."""
+        path = f"/apis/{resource.group_version}"
+        try:
+            found = self._json("get", path, "GET", path)
+        except errors.NotFound:
+            return False
+        return any(text(one, "name") == resource.plural for one in entries(found, "resources"))
 
     def get(self, place: Place, *, metadata_only: bool = False) -> Object:
         """One object. metadata_only: nothing but its metadata leaves the API server; a Secret's data stays there."""
@@ -159,21 +183,38 @@ class KubernetesApi:
         read_timeout: float = 30.0,
     ) -> Answer:
         """Sends until an answer is good or will not become so. Every request here may be sent twice."""
-        for pause in (*_BACKOFF, None):
+        for attempt, pause in enumerate((0.0, *_BACKOFF)):
+            left = self._wait_turn(pause)
+            last = attempt == len(_BACKOFF)
             try:
-                answer = self._transport.send(method, url, body=body, headers=headers or {}, read_timeout=read_timeout)
+                answer = self._transport.send(
+                    method, url, body=body, headers=headers or {}, read_timeout=min(read_timeout, left)
+                )
             except errors.Unreachable:
-                if pause is None:
+                if last and self._until < math.inf:
+                    self._until = -math.inf
+                if last:
                     raise
-            else:
-                if 200 <= answer.status < 300:
-                    return answer
-                error = errors.not_ok(verb, place, answer.status, answer.read())
-                if pause is None or not error.passing:
-                    raise error
-                pause = max(pause, min(answer.retry_after, _LONGEST_PAUSE))
-            self._clock.sleep(pause)
+                continue
+            if 200 <= answer.status < 300:
+                return answer
+            error = errors.not_ok(verb, place, answer.status, answer.read())
+            if answer.retry_after:
+                asked = self._clock.now() + min(answer.retry_after, _LONGEST_PAUSE)
+                self._not_before = max(self._not_before, asked)
+            if last or not error.passing:
+                raise error
         raise AssertionError("the last attempt returns or raises")
+
+    def _wait_turn(self, pause: float) -> float:
+        """Waits so many seconds, or as long as the API server asks; the seconds that are left then."""
+        wait = max(pause, self._not_before - self._clock.now())
+        left = self._until - self._clock.now() - wait
+        if left <= 0:
+            raise errors.late(self.server)
+        if wait > 0:
+            self._clock.sleep(wait)
+        return left
 
 
 class Watch:

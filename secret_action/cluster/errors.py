@@ -120,6 +120,23 @@ def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
     )
 
 
+def late(server: str) -> ApiError:
+    """The error for a request that is not sent any more."""
+    return Unreachable(Problem(f"The cluster's API server {server} was not asked: there was no time left."))
+
+
+def not_served(place: Place) -> ApiError:
+    """The error for a kind that the API server does not know: the list of one that it knows is at most empty."""
+    resource = place.resource
+    return NotFound(
+        Problem(
+            f"The cluster does not serve {resource.plural} of {resource.group_version} any more (404).",
+            "Look whether the custom resource definition was removed, or this version of it: `kubectl get crd "
+            f"{resource.plural}.{resource.group}`. Install it again, with the ExternalSecrets that went with it.",
+        )
+    )
+
+
 def not_kubernetes(server: str) -> ApiError:
     """The error for a good status with a body that no API server sends: a log-in page, another service."""
     return Refused(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Set
 from typing import Protocol
 
 from secret_action.cluster.api import KubernetesApi, Watch
-from secret_action.cluster.errors import ApiError, Gone, NotFound, may_pass, understood
+from secret_action.cluster.errors import ApiError, Gone, NotFound, may_pass, not_served, understood
 from secret_action.cluster.gitops import Key
 from secret_action.cluster.live import Object, name_of, text
 from secret_action.cluster.messages import Message, Seen, WatchBroken, WatchMended
@@ -115,7 +115,9 @@ class Follower:
 
     def _lives_with(self, error: SecretSyncError) -> bool:
         """Tells of an error; whether it may pass. A kind that is not served may be served again, as in an upgrade."""
-        passes = may_pass(error) or isinstance(error, NotFound)
+        passes = may_pass(error)
+        if isinstance(error, NotFound):
+            passes, error = True, not_served(self._place)
         self._broken = True
         self._tell(WatchBroken(self._wanted, error, ended=not passes))
         return passes

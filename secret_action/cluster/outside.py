@@ -16,6 +16,7 @@ from typing import Protocol
 from secret_action.cluster import gitops_requests
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.errors import understood
+from secret_action.cluster.events import events_of
 from secret_action.cluster.following import Follower
 from secret_action.cluster.gitops import Key, Mark
 from secret_action.cluster.live import Object
@@ -28,7 +29,7 @@ from secret_action.cluster.messages import (
     RefreshAsked,
     ToolsSeen,
 )
-from secret_action.cluster.paths import EVENTS, SECRETS, Place, Resource
+from secret_action.cluster.paths import SECRETS, Place, Resource
 from secret_action.cluster.proof import ANNOTATION
 from secret_action.cluster.rebuild import DATA_HASH
 from secret_action.errors import SecretSyncError
@@ -141,8 +142,3 @@ def _or_error(request: Callable[[], Object]) -> Object | SecretSyncError:
         return request()
     except Exception as error:
         return understood(error)
-
-
-def events_of(api: KubernetesApi, namespace: str, uid: str) -> tuple[Object, ...]:
-    """The events about one object. Raises ApiError."""
-    return api.list(EVENTS.at(namespace), fieldSelector=f"involvedObject.uid={uid}")[0]

@@ -14,7 +14,7 @@ from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.deployers import Deployers, marks_of
-from secret_action.cluster.diagnose import Diagnostician
+from secret_action.cluster.diagnose import Diagnostician, Failure
 from secret_action.cluster.gitops import Key
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.inspection import Inspection, inspect
@@ -50,7 +50,7 @@ _CONTENT = {
     ContentState.PROVEN: ", and its Secret holds exactly these values",
     ContentState.DIFFERS: ", and its Secret holds something else",
 }
-_UNHAPPY = {RefreshState.FAILED, RefreshState.NOT_PROVEN}
+_UNHAPPY = {RefreshState.FAILED, RefreshState.NOT_PROVEN, RefreshState.NOT_DEPLOYED}
 
 
 def refresh(
@@ -105,16 +105,21 @@ def refresh(
             deployers.tell(tool)
     finally:
         outside.close()
-    diagnostician = Diagnostician(api, inspection.resource, ssm_exists)
-    return tuple(replace(_diagnosed(one, diagnostician), deployer=deployers.of(one)) for one in awaited.values())
+    failures = [failure for one in awaited.values() if (failure := _failure(one))]
+    diagnoses = Diagnostician(api, inspection.resource, ssm_exists).explain(failures)
+    return tuple(
+        replace(one.outcome, diagnosis=diagnoses.get(key, one.outcome.diagnosis), deployer=deployers.of(one))
+        for key, one in awaited.items()
+    )
 
 
-def _diagnosed(one: Awaited, diagnostician: Diagnostician) -> RefreshResult:
-    """Its result, with a diagnosis where ESO is the one to ask."""
+def _failure(one: Awaited) -> Failure | None:
+    """What is to be explained: whatever has no cause yet, and what is not there."""
     result = one.outcome
-    if result.state not in _UNHAPPY or result.diagnosis is not None or one.live is None:
-        return result
-    return replace(result, diagnosis=diagnostician.diagnose(one.target, one.live, answered=one.attempt.answered))
+    known = result.diagnosis is not None
+    if result.state not in _UNHAPPY or (known and one.live is not None):
+        return None
+    return Failure(one.target, one.live, answered=one.attempt.answered, known=known)
 
 
 def await_all(

@@ -47,10 +47,12 @@ class Scripted:
     server = "https://cluster"
 
     def __init__(self, *answers):
-        self.answers, self.sent, self.slept = list(answers), [], []
+        self.answers, self.sent, self.slept, self.at = list(answers), [], [], 0.0
+        self.timeouts = []
 
     def send(self, method, url, *, body, headers, read_timeout):
         self.sent.append((method, url, body, headers))
+        self.timeouts.append(read_timeout)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -60,10 +62,11 @@ class Scripted:
         pass
 
     def now(self):
-        return 0.0
+        return self.at
 
     def sleep(self, seconds):
         self.slept.append(seconds)
+        self.at += seconds
 
 
 def api(*answers):
@@ -102,6 +105,31 @@ def test_retry_after_is_obeyed():
     kubernetes, transport = api(Answer(429, retry_after=7.0), Answer(429, retry_after=9999.0), Answer(200, {"a": 1}))
     kubernetes.get(ES.at("shop", "a"))
     assert transport.slept == [7.0, 30.0]
+
+
+def test_retry_after_counts_for_all_requests():
+    """Also for the next one, whoever sends it and whatever it is about, after the last attempt of this one."""
+    kubernetes, transport = api(*[Answer(429, retry_after=3.0)] * 5, Answer(200, {"a": 1}))
+    with pytest.raises(errors.Unavailable):
+        kubernetes.merge_patch(ES.at("shop", "a"), {})
+    kubernetes.get(ES.at("store", "b"))
+    assert transport.slept == [3.0] * 5
+
+
+def test_what_only_helps_is_asked_for_some_seconds():
+    """No request lasts longer, none is begun after it, and none after one that brought no answer."""
+    kubernetes, transport = api(Answer(200, {"a": 1}), Answer(503), Answer(503), Answer(503))
+    hurried = kubernetes.within(1.0)
+    hurried.get(PODS.at("shop", "a"))
+    with pytest.raises(errors.Unreachable, match="no time left"):
+        hurried.get(PODS.at("shop", "a"))
+    assert transport.timeouts == [1.0, 1.0, 0.75, 0.25]
+    kubernetes, transport = api(*[UNREACHABLE] * 5, Answer(200, {"a": 1}))
+    hurried = kubernetes.within(100.0)
+    for _ in range(2):
+        with pytest.raises(errors.Unreachable):
+            hurried.get(PODS.at("shop", "a"))
+    assert kubernetes.get(PODS.at("shop", "a")) == {"a": 1}
 
 
 @pytest.mark.parametrize("error", [Answer(503, {"message": "etcd is down"}), UNREACHABLE])

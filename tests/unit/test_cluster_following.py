@@ -127,7 +127,9 @@ def test_a_right_that_is_gone_ends_it():
 def test_a_kind_that_is_not_served_may_be_served_again():
     """As while its definition is made anew."""
     world = World(Stream(events=[event(7)], seconds=99.0), lists=[ABSENT, ABSENT, [live()]]).run()
-    assert world.broken == [WatchBroken({KEY}, ABSENT), WatchBroken({KEY}, ABSENT), WatchMended({KEY})]
+    first, second, mended = world.broken
+    assert "does not serve externalsecrets of external-secrets.io/v1" in str(first.error)
+    assert (first.ended, second.ended, mended) == (False, False, WatchMended({KEY}))
     assert world.told[-1] == Seen(KEY, live(version=7))
 
 
