@@ -141,13 +141,15 @@ class Api:
         matches = _matches(request, target.kind)
         objects, version = self._store.listed(target.kind, target.namespace)
         objects = [obj for obj in objects if matches(obj)]
-        start, metadata = 0, {"resourceVersion": str(version)}
+        start, metadata = 0, Object(resourceVersion=str(version))
         if token := request.query.get("continue"):
             start = self._continued(token)
         if limit := int(request.query.get("limit") or 0):
             rest = len(objects) - start - limit
             objects = objects[start : start + limit]
             if rest > 0:
+                if not (request.query.get("labelSelector") or request.query.get("fieldSelector")):
+                    metadata["remainingItemCount"] = rest
                 metadata["continue"] = base64.b64encode(f"{version}:{start + limit}".encode()).decode()
         return view.show_list(objects, metadata)
 

@@ -6,8 +6,9 @@ Importing this loads no Kubernetes client; `connect` does.
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.connect import Eks, connect
 from secret_action.cluster.inspection import Found, Inspection, inspect
+from secret_action.cluster.outside import Threads
 from secret_action.cluster.preparation import prepare
-from secret_action.cluster.refresh import refresh
+from secret_action.cluster.refresh import follow, refresh
 from secret_action.cluster.rollout import restart
 from secret_action.cluster.workloads import Survey, look, survey
 
@@ -17,7 +18,9 @@ __all__ = [
     "Inspection",
     "KubernetesApi",
     "Survey",
+    "Threads",
     "connect",
+    "follow",
     "inspect",
     "look",
     "prepare",

@@ -95,6 +95,15 @@ class KubernetesApi:
                 return tuple(items), text(metadata, "resourceVersion")
             asked["continue"] = more
 
+    def size(self, place: Place) -> float:
+        """How many objects a list of this place would hold; infinite where the API server does not say."""
+        page = self._json("list", place, "GET", f"{place.path}?limit=1")
+        metadata = section(page, "metadata")
+        if not text(metadata, "continue"):
+            return len(entries(page, "items"))
+        more = metadata.get("remainingItemCount")
+        return 1 + more if isinstance(more, int) else math.inf
+
     def merge_patch(self, place: Place, change: Mapping[str, Any], *, metadata_only: bool = False) -> Object:
         """Merges a change into an object, and returns it as the API server has it then.
 

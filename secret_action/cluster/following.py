@@ -9,7 +9,7 @@ from typing import Protocol
 from secret_action.cluster.api import KubernetesApi, Watch
 from secret_action.cluster.errors import ApiError, Gone, NotFound, may_pass, not_served, understood
 from secret_action.cluster.gitops import Key
-from secret_action.cluster.live import Object, name_of, text
+from secret_action.cluster.live import Object, key_of, text
 from secret_action.cluster.messages import Message, Seen, WatchBroken, WatchMended
 from secret_action.cluster.paths import Place
 from secret_action.errors import SecretSyncError
@@ -104,13 +104,13 @@ class Follower:
     def _list(self) -> None:
         objects, self._version = self._api.list(self._place)
         self._connected()
-        live = {_key(one): one for one in objects}
+        live = {key_of(one): one for one in objects}
         for key in sorted(self._wanted):
             self._tell(Seen(key, live.get(key)))
 
     def _event(self, kind: str, live: Object) -> None:
         self._version = text(live, "metadata", "resourceVersion") or self._version
-        if kind != "BOOKMARK" and (key := _key(live)) in self._wanted:
+        if kind != "BOOKMARK" and (key := key_of(live)) in self._wanted:
             self._tell(Seen(key, None if kind == "DELETED" else live))
 
     def _lives_with(self, error: SecretSyncError) -> bool:
@@ -126,7 +126,3 @@ class Follower:
         if self._broken:
             self._broken = False
             self._tell(WatchMended(self._wanted))
-
-
-def _key(live: Object) -> Key:
-    return text(live, "metadata", "namespace"), name_of(live)

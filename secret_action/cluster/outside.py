@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Set
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from secret_action.cluster.errors import understood
 from secret_action.cluster.events import events_of
 from secret_action.cluster.following import Follower
 from secret_action.cluster.gitops import Key, Mark
+from secret_action.cluster.inspection import Listing
 from secret_action.cluster.live import Object
 from secret_action.cluster.messages import (
     Annotated,
@@ -27,6 +29,7 @@ from secret_action.cluster.messages import (
     HashRead,
     Message,
     RefreshAsked,
+    Seen,
     ToolsSeen,
 )
 from secret_action.cluster.paths import SECRETS, Place, Resource
@@ -70,25 +73,49 @@ class Outside(Protocol):
 class Threads:
     """The real one."""
 
-    def __init__(self, api: KubernetesApi, resource: Resource, keys: Iterable[Key]) -> None:
-        """Starts to watch these ExternalSecrets: one list and one watch for each namespace."""
+    def __init__(
+        self, api: KubernetesApi, resource: Resource, keys: Iterable[Key], listing: Listing | None = None
+    ) -> None:
+        """Begins at once to follow these ExternalSecrets, with one watch for each place where they were listed.
+
+        Without a listing each of their namespaces is listed first.
+        """
         self._api = api
         self._resource = resource
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._jobs: queue.PriorityQueue[tuple[int, int, Callable[[], Message] | None]] = queue.PriorityQueue()
         self._order = itertools.count()
+        self._first: deque[Message] = deque()
         self._stopped = threading.Event()
+        self.secrets: dict[Key, Object] = {}
+        """By ExternalSecret the metadata of its Secret, where it was read since the last annotation."""
+        versions = listing.versions if listing else {}
         wanted: dict[str, set[Key]] = {}
         for key in keys:
-            wanted.setdefault(key[0], set()).add(key)
+            wanted.setdefault("" if "" in versions else key[0], set()).add(key)
+            if listing:
+                self._messages.put(Seen(key, listing.live.get(key)))
         self._followers = [
-            Follower(api, resource.at(namespace), inside, self._messages.put, self._stopped)
-            for namespace, inside in wanted.items()
+            Follower(api, resource.at(space), inside, self._messages.put, self._stopped, versions.get(space, ""))
+            for space, inside in wanted.items()
         ]
         for run in (*(follower.run for follower in self._followers), *[self._work] * _WORKERS):
             threading.Thread(target=run, daemon=True).start()
 
+    def skip_to_now(self) -> None:
+        """Of what was seen until now, only the last of each ExternalSecret is told."""
+        seen: dict[Key, Seen] = {}
+        while not self._messages.empty():
+            match self._messages.get():
+                case Seen(key=key) as message:
+                    seen[key] = message
+                case message:
+                    self._first.append(message)
+        self._first.extend(seen.values())
+
     def next(self, timeout: float) -> Message | None:
+        if self._first:
+            return self._first.popleft()
         with contextlib.suppress(queue.Empty):
             return self._messages.get(timeout=max(timeout, 0.0))
         return None
@@ -96,11 +123,18 @@ class Threads:
     def annotate(self, key: Key, token: str) -> None:
         change = {"metadata": {"annotations": {ANNOTATION: token}}}
         place = self._resource.at(*key)
+        self.secrets.pop(key, None)
         self._put(lambda: Annotated(key, _or_error(lambda: self._api.merge_patch(place, change))), _LATER)
 
     def read_hash(self, key: Key, secret_name: str) -> None:
         place = SECRETS.at(key[0], secret_name)
-        self._put(lambda: HashRead(key, _or_error(lambda: self._api.get(place, metadata_only=True))))
+
+        def read() -> Object:
+            found = self._api.get(place, metadata_only=True)
+            self.secrets[key] = found
+            return found
+
+        self._put(lambda: HashRead(key, _or_error(read)))
 
     def drop_hash(self, key: Key, secret_name: str) -> None:
         place = SECRETS.at(key[0], secret_name)

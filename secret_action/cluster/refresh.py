@@ -67,14 +67,15 @@ def refresh(
     changed_paths: frozenset[str] = frozenset(),
     commit: str = "",
     notes: Mapping[Key, str] | None = None,
+    following: Threads | None = None,
 ) -> tuple[RefreshResult, ...]:
     """One result for each managed ExternalSecret that `label-selector` leaves in, in the order of the manifests.
 
     inspection: from before the write (`prepare`); None inspects now. values: by parameter path, those that SSM is
     known to hold. token: unique to this run. changed_paths: the parameters to which this run gave another value.
     commit: the one of the tenants repository that was judged. notes: by namespace and name of an ExternalSecret, what
-    its token says besides. `settings.timeout` covers taking over the manifests, proof and content. Raises what
-    `inspect` raises.
+    its token says besides. following: from `follow`, ended here; None lists anew. `settings.timeout` covers taking
+    over the manifests, proof and content. Raises what `inspect` raises.
     """
     if inspection is None:
         inspection = inspect(api, external_secrets, settings, log)
@@ -94,8 +95,9 @@ def refresh(
         log.line(f"Left alone, since their manifests do not carry {MANAGED_LABEL}: {', '.join(unmarked)}")
     if not wanted:
         return ()
-    outside = Threads(api, inspection.resource, [target.key for target in wanted])
+    outside = following or Threads(api, inspection.resource, [target.key for target in wanted])
     try:
+        outside.skip_to_now()
         awaited = {target.key: Awaited(target, terms, outside, _controller(inspection, target)) for target in wanted}
         deployers = Deployers(outside, log, commit)
         await_all(awaited, outside, settings.timeout, log, clock, deployers)
@@ -111,6 +113,12 @@ def refresh(
         replace(one.outcome, diagnosis=diagnoses.get(key, one.outcome.diagnosis), deployer=deployers.of(one))
         for key, one in awaited.items()
     )
+
+
+def follow(api: KubernetesApi, inspection: Inspection) -> Threads:
+    """Goes on seeing the managed ExternalSecrets of an inspection from where it left off, and lists none again."""
+    keys = [found.target.key for found in inspection.found if found.target.managed]
+    return Threads(api, inspection.resource, keys, inspection.listing)
 
 
 def _failure(one: Awaited) -> Failure | None:

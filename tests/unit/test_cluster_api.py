@@ -1,6 +1,8 @@
 """Requests to the API server: what may pass is tried again, all else ends in one clear error."""
 
 import json
+import math
+import time
 
 import pytest
 from cluster_samples import Log, settings
@@ -10,7 +12,8 @@ from sandbox.kubernetes import KubernetesServer
 from secret_action import masking
 from secret_action.cluster import connect, errors
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.messages import WatchBroken
+from secret_action.cluster.inspection import Listing
+from secret_action.cluster.messages import Seen, WatchBroken
 from secret_action.cluster.outside import Threads
 from secret_action.cluster.paths import PODS, SECRETS, Resource, external_secrets
 from secret_action.errors import ClusterError
@@ -75,6 +78,7 @@ def api(*answers):
 
 
 UNREACHABLE = errors.Unreachable(Problem("no"))
+FORBIDDEN = errors.Forbidden(Problem("no"))
 
 
 @pytest.mark.parametrize(
@@ -189,6 +193,22 @@ def test_a_list_is_read_page_by_page():
     assert transport.sent[1][1].endswith("continue=more")
 
 
+@pytest.mark.parametrize(
+    ("page", "size"),
+    [
+        ({"items": [{"n": 1}], "metadata": {"continue": "more", "remainingItemCount": 6}}, 7),
+        ({"items": [{"n": 1}], "metadata": {"continue": "more"}}, math.inf),
+        ({"items": [{"n": 1}], "metadata": {}}, 1),
+        ({"items": []}, 0),
+    ],
+)
+def test_the_size_of_a_list_is_told_by_its_first_object(page, size):
+    """As far as the API server says."""
+    kubernetes, transport = api(Answer(200, page))
+    assert kubernetes.size(ES.at()) == size
+    assert transport.sent[0][1].endswith("?limit=1")
+
+
 def test_a_patch_names_us_and_merges():
     """Field manager and content type."""
     kubernetes, transport = api(Answer(200, {"a": 1}))
@@ -282,6 +302,25 @@ def test_a_thread_tells_of_an_answer_that_nobody_foresaw():
     assert isinstance(threads.next(5.0).result, ClusterError)
     threads.read_events(("shop", "a"), "u1")
     assert threads.next(5.0).events == ()
+    threads.close()
+
+
+def test_what_came_while_nobody_listened_is_told_once():
+    """Of each ExternalSecret its last state; what else came is told too, and first."""
+
+    class Listed(Odd):
+        def watch(self, *_):
+            raise FORBIDDEN
+
+    known = [{"metadata": {"namespace": "shop", "name": "a", "resourceVersion": version}} for version in ("1", "2")]
+    threads = Threads(Listed(), ES, [("shop", "a")], Listing({("shop", "a"): known[0]}, {"shop": "1"}))
+    threads._messages.put(Seen(("shop", "a"), known[1]))
+    while threads._messages.qsize() < 3:
+        time.sleep(0.01)
+    threads.skip_to_now()
+    assert threads.next(0.0) == WatchBroken({("shop", "a")}, FORBIDDEN, ended=True)
+    assert threads.next(0.0) == Seen(("shop", "a"), known[1])
+    assert threads.next(0.0) is None
     threads.close()
 
 
