@@ -24,7 +24,7 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)  # seconds before each retry
 _LONGEST_PAUSE = 30.0  # seconds that a Retry-After is obeyed for
 _PAGE = 500  # objects in one answer of a list
-_QUIET = 10.0  # seconds that a watch may overrun its own timeout before the connection counts as dead
+_QUIET = 90.0  # seconds without an event after which a watch counts as dead: there is a bookmark every minute
 _ACCESS_REVIEWS = Resource("authorization.k8s.io/v1", "selfsubjectaccessreviews")
 
 
@@ -158,7 +158,7 @@ class KubernetesApi:
         return Watch(
             self.server,
             place,
-            lambda: self._request("watch", place, "GET", url, read_timeout=timeout_seconds + _QUIET),
+            lambda: self._request("watch", place, "GET", url, read_timeout=_QUIET),
         )
 
     def _json(

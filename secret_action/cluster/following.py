@@ -14,7 +14,7 @@ from secret_action.cluster.messages import Message, Seen, WatchBroken, WatchMend
 from secret_action.cluster.paths import Place
 from secret_action.errors import SecretSyncError
 
-_WATCH_SECONDS = 60  # that one watch lasts; it goes on from where it ended
+_WATCH_SECONDS = 600  # that one watch lasts: longer than most runs, since to begin twenty anew at once takes a second
 _BRIEF = 1.0  # seconds; a watch that ends sooner, and told of nothing, brought nothing
 _PAUSES = (0.0, 1.0, 2.0, 5.0)  # seconds after the first attempt that brought nothing, after the second, …
 

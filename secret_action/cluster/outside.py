@@ -86,6 +86,7 @@ class Threads:
         self._jobs: queue.PriorityQueue[tuple[int, int, Callable[[], Message] | None]] = queue.PriorityQueue()
         self._order = itertools.count()
         self._first: deque[Message] = deque()
+        self._before: dict[Key, Seen] = {}
         self._stopped = threading.Event()
         self.secrets: dict[Key, Object] = {}
         """By ExternalSecret the metadata of its Secret, where it was read since the last annotation."""
@@ -103,22 +104,26 @@ class Threads:
             threading.Thread(target=run, daemon=True).start()
 
     def skip_to_now(self) -> None:
-        """Of what was seen until now, only the last of each ExternalSecret is told."""
-        seen: dict[Key, Seen] = {}
+        """Of what was seen until now, only the last of each ExternalSecret is told, and after what comes from now on.
+
+        To begin with a thousand takes half a second, which no proof of the first of them is to wait for.
+        """
         while not self._messages.empty():
             match self._messages.get():
                 case Seen(key=key) as message:
-                    seen[key] = message
+                    self._before[key] = message
                 case message:
                     self._first.append(message)
-        self._first.extend(seen.values())
 
     def next(self, timeout: float) -> Message | None:
         if self._first:
             return self._first.popleft()
         with contextlib.suppress(queue.Empty):
-            return self._messages.get(timeout=max(timeout, 0.0))
-        return None
+            message = self._messages.get(timeout=0.0 if self._before else max(timeout, 0.0))
+            if isinstance(message, Seen):
+                self._before.pop(message.key, None)
+            return message
+        return self._before.pop(next(iter(self._before))) if self._before else None
 
     def annotate(self, key: Key, token: str) -> None:
         change = {"metadata": {"annotations": {ANNOTATION: token}}}

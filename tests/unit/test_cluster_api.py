@@ -305,22 +305,26 @@ def test_a_thread_tells_of_an_answer_that_nobody_foresaw():
     threads.close()
 
 
-def test_what_came_while_nobody_listened_is_told_once():
-    """Of each ExternalSecret its last state; what else came is told too, and first."""
+def test_what_came_while_nobody_listened_is_told_once_and_holds_up_nothing():
+    """Of each ExternalSecret its last state; what comes from now on is told before it, and in its place."""
 
     class Listed(Odd):
         def watch(self, *_):
             raise FORBIDDEN
 
-    known = [{"metadata": {"namespace": "shop", "name": "a", "resourceVersion": version}} for version in ("1", "2")]
-    threads = Threads(Listed(), ES, [("shop", "a")], Listing({("shop", "a"): known[0]}, {"shop": "1"}))
-    threads._messages.put(Seen(("shop", "a"), known[1]))
-    while threads._messages.qsize() < 3:
+    def seen(name, version):
+        return Seen(("shop", name), {"metadata": {"name": name, "resourceVersion": version}})
+
+    keys = [("shop", name) for name in "abc"]
+    first = {key: seen(key[1], "1").live for key in keys}
+    threads = Threads(Listed(), ES, keys, Listing(first, {"shop": "1"}))
+    threads._messages.put(seen("a", "2"))
+    while threads._messages.qsize() < 5:
         time.sleep(0.01)
     threads.skip_to_now()
-    assert threads.next(0.0) == WatchBroken({("shop", "a")}, FORBIDDEN, ended=True)
-    assert threads.next(0.0) == Seen(("shop", "a"), known[1])
-    assert threads.next(0.0) is None
+    threads._messages.put(seen("b", "3"))
+    assert threads.next(0.0) == WatchBroken(set(keys), FORBIDDEN, ended=True)
+    assert [threads.next(0.0) for _ in range(4)] == [seen("b", "3"), seen("a", "2"), seen("c", "1"), None]
     threads.close()
 
 
