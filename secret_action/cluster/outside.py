@@ -31,6 +31,7 @@ from secret_action.cluster.messages import (
     RefreshAsked,
     Seen,
     ToolsSeen,
+    WatchBroken,
 )
 from secret_action.cluster.paths import SECRETS, Place, Resource
 from secret_action.cluster.proof import ANNOTATION
@@ -113,6 +114,8 @@ class Threads:
                 case Seen(key=key) as message:
                     self._before[key] = message
                 case message:
+                    if isinstance(message, WatchBroken) and message.ended:  # the last word on these
+                        self._first.extend(self._before.pop(key) for key in message.keys if key in self._before)
                     self._first.append(message)
 
     def next(self, timeout: float) -> Message | None:

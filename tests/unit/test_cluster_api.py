@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 import time
 
 import pytest
@@ -305,27 +306,44 @@ def test_a_thread_tells_of_an_answer_that_nobody_foresaw():
     threads.close()
 
 
+class Watched(Odd):
+    """A namespace that may not be watched, and another whose watch tells nothing."""
+
+    def __init__(self):
+        self.over = threading.Event()
+
+    def watch(self, place, *_):
+        if place.namespace == "barred":
+            raise FORBIDDEN
+        self.over.wait(5.0)
+        raise UNREACHABLE
+
+
 def test_what_came_while_nobody_listened_is_told_once_and_holds_up_nothing():
     """Of each ExternalSecret its last state; what comes from now on is told before it, and in its place."""
 
-    class Listed(Odd):
-        def watch(self, *_):
-            raise FORBIDDEN
+    def seen(name, version, namespace="shop"):
+        return Seen((namespace, name), {"metadata": {"name": name, "resourceVersion": version}})
 
-    def seen(name, version):
-        return Seen(("shop", name), {"metadata": {"name": name, "resourceVersion": version}})
-
-    keys = [("shop", name) for name in "abc"]
+    cluster = Watched()
+    keys = [*(("shop", name) for name in "abc"), ("barred", "d")]
     first = {key: seen(key[1], "1").live for key in keys}
-    threads = Threads(Listed(), ES, keys, Listing(first, {"shop": "1"}))
+    threads = Threads(cluster, ES, keys, Listing(first, {"shop": "1", "barred": "1"}))
     threads._messages.put(seen("a", "2"))
-    while threads._messages.qsize() < 5:
+    while threads._messages.qsize() < 6:
         time.sleep(0.01)
     threads.skip_to_now()
     threads._messages.put(seen("b", "3"))
-    assert threads.next(0.0) == WatchBroken(set(keys), FORBIDDEN, ended=True)
-    assert [threads.next(0.0) for _ in range(4)] == [seen("b", "3"), seen("a", "2"), seen("c", "1"), None]
+    assert [threads.next(0.0) for _ in range(6)] == [
+        seen("d", "1", "barred"),
+        WatchBroken({("barred", "d")}, FORBIDDEN, ended=True),
+        seen("b", "3"),
+        seen("a", "2"),
+        seen("c", "1"),
+        None,
+    ]
     threads.close()
+    cluster.over.set()
 
 
 @pytest.mark.parametrize("value", ["x9" * 400, "two  words\tand\x01more", "request id: abcdef-0123"])
