@@ -38,6 +38,8 @@ class KubernetesApi:
         """When the API server lets itself be asked again, by the clock; it tells one of us, and means all."""
         self._until = math.inf
         """When the last request is to be answered."""
+        self._lost = False
+        """It was away, and may have been started anew since."""
 
     @property
     def server(self) -> str:
@@ -200,6 +202,7 @@ class KubernetesApi:
                     method, url, body=body, headers=headers or {}, read_timeout=min(read_timeout, left)
                 )
             except errors.Unreachable:
+                self._lost = True
                 if last and self._until < math.inf:
                     self._until = -math.inf
                 if last:
@@ -208,12 +211,25 @@ class KubernetesApi:
             if 200 <= answer.status < 300:
                 return answer
             error = errors.not_ok(verb, place, answer.status, answer.read())
+            if self._lost and isinstance(error, errors.Forbidden):
+                # One that has just started allows nobody anything until it has read its rules.
+                self._lost = not self._is_ready()
+                error = errors.starting()
             if answer.retry_after:
                 asked = self._clock.now() + min(answer.retry_after, _LONGEST_PAUSE)
                 self._not_before = max(self._not_before, asked)
             if last or not error.passing:
                 raise error
         raise AssertionError("the last attempt returns or raises")
+
+    def _is_ready(self) -> bool:
+        """Whether the API server says that it has started; who may ask for that needs no rule."""
+        try:
+            answer = self._transport.send("GET", "/readyz", body=None, headers={}, read_timeout=30.0)
+            answer.read()
+        except errors.Unreachable:
+            return False
+        return answer.status < 500
 
     def _wait_turn(self, pause: float) -> float:
         """Waits so many seconds, or as long as the API server asks; the seconds that are left then."""

@@ -125,6 +125,16 @@ def late(server: str) -> ApiError:
     return Unreachable(Problem(f"The cluster's API server {server} was not asked: there was no time left."))
 
 
+def starting() -> ApiError:
+    """The error instead of a 403 from an API server that has only just started."""
+    return Unavailable(
+        Problem(
+            "The API server has just started, and allows this account nothing yet (403).",
+            "Look at the API server's health, then run again.",
+        )
+    )
+
+
 def not_served(place: Place) -> ApiError:
     """The error for a kind that the API server does not know: the list of one that it knows is at most empty."""
     resource = place.resource

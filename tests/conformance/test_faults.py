@@ -14,6 +14,7 @@ from sandbox.real.cluster import RealCluster
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
 from tests.conformance.lab import Lab
 from tests.conformance.product import MANAGED, Product
+from tests.conformance.test_least_rights import user
 
 
 @contextmanager
@@ -133,9 +134,12 @@ class TestReal:
             pytest.skip("the stand-in has no such part")
         return lab.cluster
 
-    def test_an_api_server_that_restarts(self, lab: Lab, real: RealCluster) -> None:
-        product = Product(lab, timeout=60.0)
-        es = product.deploy("x", parameter=lab.parameter(value="old"))
+    @pytest.mark.parametrize("administrator", [True, False], ids=["administrator", "user"])
+    def test_an_api_server_that_restarts(self, lab: Lab, real: RealCluster, administrator: bool) -> None:
+        """It allows a user nothing until it has read its rules, which is not taken for a missing right."""
+        es = Product(lab).deploy("x", parameter=lab.parameter(value="old"))
+        token = None if administrator else user(lab)
+        product = Product(lab, token, timeout=60.0)
         real.stop_eso()
 
         def restart() -> None:

@@ -121,6 +121,19 @@ def test_retry_after_counts_for_all_requests():
     assert transport.slept == [3.0] * 5
 
 
+def test_a_right_is_not_taken_for_missing_while_the_api_server_starts():
+    """Until it is ready it has not read its rules; then a 403 is what it says."""
+    starting = [UNREACHABLE, Answer(403), Answer(500), Answer(403), Answer(200)]
+    kubernetes, transport = api(*starting, Answer(200, {"a": 1}), Answer(403))
+    assert kubernetes.get(ES.at("shop", "a")) == {"a": 1}
+    assert [url for _, url, _, _ in transport.sent].count("/readyz") == 2
+    with pytest.raises(errors.Forbidden):
+        kubernetes.get(ES.at("shop", "a"))
+    kubernetes, _ = api(UNREACHABLE, *[Answer(403), Answer(500)] * 4)
+    with pytest.raises(errors.Unavailable, match="has just started"):
+        kubernetes.get(ES.at("shop", "a"))
+
+
 def test_what_only_helps_is_asked_for_some_seconds():
     """No request lasts longer, none is begun after it, and none after one that brought no answer."""
     kubernetes, transport = api(Answer(200, {"a": 1}), Answer(503), Answer(503), Answer(503))
