@@ -114,9 +114,7 @@ class Threads:
                 case Seen(key=key) as message:
                     self._before[key] = message
                 case message:
-                    if isinstance(message, WatchBroken) and message.ended:  # the last word on these
-                        self._first.extend(self._before.pop(key) for key in message.keys if key in self._before)
-                    self._first.append(message)
+                    self._put_first(message)
 
     def next(self, timeout: float) -> Message | None:
         if self._first:
@@ -125,8 +123,16 @@ class Threads:
             message = self._messages.get(timeout=0.0 if self._before else max(timeout, 0.0))
             if isinstance(message, Seen):
                 self._before.pop(message.key, None)
-            return message
+                return message
+            self._put_first(message)
+            return self._first.popleft()
         return self._before.pop(next(iter(self._before))) if self._before else None
+
+    def _put_first(self, message: Message) -> None:
+        """The last word on some of them comes after what was seen of them."""
+        if isinstance(message, WatchBroken) and message.ended:
+            self._first.extend(self._before.pop(key) for key in message.keys if key in self._before)
+        self._first.append(message)
 
     def annotate(self, key: Key, token: str) -> None:
         change = {"metadata": {"annotations": {ANNOTATION: token}}}
