@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from secret_action.cluster import awaited, connect, prepare, refresh
+from secret_action.cluster import awaited, connect, follow, prepare, refresh
 from secret_action.cluster.inspection import inspect
 from secret_action.cluster.proof import Outcome, judge
 from secret_action.cluster.transport import HttpTransport
@@ -53,7 +53,8 @@ def timed_judge(patched: Any, observed: Any, token: str) -> Any:
 def counted_send(self: HttpTransport, method: str, url: str, **rest: Any) -> Any:
     """Counts requests by what they are for."""
     kind = "watch" if "watch=true" in url else "review" if "accessreviews" in url else method
-    requests["list" if kind == "GET" and "limit=" in url else "secret" if "/secrets/" in url else kind] += 1
+    kind = "list" if kind == "GET" and "limit=" in url else "secret" if "/secrets/" in url else kind
+    requests["other" if kind == "GET" else kind] += 1
     return send(self, method, url, **rest)
 
 
@@ -100,7 +101,8 @@ log: Any = Quiet()
 api = connect(settings, log, eks=None)
 start, start_cpu = time.time(), cpu()
 seen = prepare(api, inspect(api, tuple(wanted), settings, log), values, frozenset(), settings)
-inspected, before = time.time(), dict(requests)
+following = follow(api, seen)
+inspected = time.time()
 samples: list[tuple[float, float]] = []
 
 
@@ -112,7 +114,9 @@ class Sampling(SystemClock):
         return super().now()
 
 
-results = refresh(api, tuple(wanted), seen, values, settings, log, Sampling(), token=order["token"])
+results = refresh(
+    api, tuple(wanted), seen, values, settings, log, Sampling(), token=order["token"], following=following
+)
 Path(sys.argv[2]).write_text(
     json.dumps(
         {
@@ -122,8 +126,7 @@ Path(sys.argv[2]).write_text(
             "seconds": time.time() - inspected,
             "cpu": cpu() - start_cpu,
             "samples": samples,
-            "requests_before": before,
-            "requests": {kind: count - before.get(kind, 0) for kind, count in requests.items()},
+            "requests": requests,
             "mebibytes": peak_mebibytes(),
         }
     )

@@ -17,6 +17,7 @@ from sandbox.eso import Eso, EsoSettings
 from sandbox.eso_provider import GetParameter, SsmParameters
 from sandbox.http import Certificate, HttpServer, Request, Response
 from sandbox.kubernetes_api import Api
+from sandbox.kubernetes_definitions import Definitions
 from sandbox.kubernetes_kinds import CLUSTER_SECRET_STORE, ESO_GROUP, NAMESPACE, POD, Kind, Object
 from sandbox.kubernetes_rbac import Rbac, User
 from sandbox.kubernetes_store import Store, Writer
@@ -64,7 +65,15 @@ class KubernetesServer(HttpServer):
         self._users: dict[str, tuple[str, str]] = {}
         self._rbac = Rbac(self.store)
         self._rbac.add_administrator(self.admin_token)
-        self._api = Api(self.store, self._rbac, served=self._is_served, read_log=self._pod_log)
+        self._definitions = Definitions(self.store)
+        self._definitions.create()
+        self._api = Api(
+            self.store,
+            self._rbac,
+            served=self._is_served,
+            read_log=self._pod_log,
+            definitions=self._definitions,
+        )
         readers: Callable[[str], GetParameter] = SsmParameters(ssm_endpoint).in_region
         if get_parameter is not None:
             given = get_parameter
@@ -191,7 +200,7 @@ class KubernetesServer(HttpServer):
         return self._client
 
     def _is_served(self, kind: Kind, version: str) -> bool:
-        known = version in kind.versions
+        known = version in kind.versions and self._definitions.serve(kind)
         return known and (kind.group != ESO_GROUP or self._versions[version])
 
     def _pod_log(self, namespace: str, name: str) -> str:

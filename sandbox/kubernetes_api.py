@@ -10,8 +10,9 @@ import yaml
 
 from sandbox import kubernetes_errors as errors
 from sandbox.http import DropConnection, Request, Response, json_response
+from sandbox.kubernetes_definitions import Definitions
 from sandbox.kubernetes_discovery import Discovery
-from sandbox.kubernetes_kinds import KINDS, NAMESPACE, POD, Kind, Object
+from sandbox.kubernetes_kinds import DEFINITION, KINDS, NAMESPACE, POD, Kind, Object
 from sandbox.kubernetes_patch import patch_of
 from sandbox.kubernetes_rbac import Access, Rbac, User
 from sandbox.kubernetes_select import Matches, View, field_selector, field_terms, label_selector
@@ -47,6 +48,7 @@ class Api:
         *,
         served: Callable[[Kind, str], bool],
         read_log: Callable[[str, str], str],
+        definitions: Definitions,
     ) -> None:
         self.dropped = 0
         self.bookmark_interval = 60.0
@@ -55,6 +57,7 @@ class Api:
         self._served = served
         self._discovery = Discovery(served)
         self._read_log = read_log
+        self._definitions = definitions
 
     def answer(self, request: Request) -> Response:
         """The answer to one request; never raises an ApiError."""
@@ -119,6 +122,7 @@ class Api:
         obj = _body(request, target)
         _check_identity(obj, target)
         if verb == "create":
+            self._definitions.admit(target.kind, obj["metadata"].get("name", ""))
             return self._store.create(target.kind, obj, writer)
         return self._store.update(target.kind, obj, writer)
 
@@ -126,6 +130,8 @@ class Api:
         preconditions = (request.json() or {}).get("preconditions") if request.body else None
         old = self._store.get(target.kind, target.namespace, target.name)
         kept = self._store.delete(target.kind, target.namespace, target.name, preconditions)
+        if target.kind is DEFINITION:
+            self._definitions.empty(target.name)
         if kept is not None:
             return view.show(kept)
         details = {"name": target.name, "group": target.kind.group, "kind": target.kind.plural}
@@ -141,13 +147,15 @@ class Api:
         matches = _matches(request, target.kind)
         objects, version = self._store.listed(target.kind, target.namespace)
         objects = [obj for obj in objects if matches(obj)]
-        start, metadata = 0, {"resourceVersion": str(version)}
+        start, metadata = 0, Object(resourceVersion=str(version))
         if token := request.query.get("continue"):
             start = self._continued(token)
         if limit := int(request.query.get("limit") or 0):
             rest = len(objects) - start - limit
             objects = objects[start : start + limit]
             if rest > 0:
+                if not (request.query.get("labelSelector") or request.query.get("fieldSelector")):
+                    metadata["remainingItemCount"] = rest
                 metadata["continue"] = base64.b64encode(f"{version}:{start + limit}".encode()).decode()
         return view.show_list(objects, metadata)
 
@@ -195,6 +203,8 @@ class Api:
                 return
             if self.dropped != dropped:
                 raise DropConnection
+            if not (changes or self._served(target.kind, target.version)):
+                return
             yield b"".join(_events(changes, target, matches, view))
             version = changes[-1].version if changes else version
             if bookmarks and time.monotonic() > next_bookmark:

@@ -136,6 +136,32 @@ def forbidden(user: str, verb: str, kind: Kind, name: str, namespace: str | None
     )
 
 
+def going_namespace(kind: Kind, name: str, namespace: str) -> ApiError:
+    """403 for a new object in a namespace that is being deleted."""
+    message = f"namespace {namespace} is being terminated"
+    causes = [{"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}]
+    return ApiError(
+        403,
+        "Forbidden",
+        f'{kind.resource} "{name}" is forbidden: unable to create new content in namespace {namespace} because it is '
+        "being terminated",
+        kind=kind,
+        name=name,
+        details={"causes": causes},
+    )
+
+
+def going_kind(kind: Kind, name: str) -> ApiError:
+    """403 for a new object of a kind whose definition is being deleted."""
+    return ApiError(
+        403,
+        "Forbidden",
+        f'{kind.resource} "{name}" is forbidden: create not allowed while custom resource definition is terminating',
+        kind=kind,
+        name=name,
+    )
+
+
 def forbidden_path(user: str, verb: str, path: str) -> ApiError:
     """403 for a path that is no resource."""
     return ApiError(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', details={})

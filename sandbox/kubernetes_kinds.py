@@ -50,6 +50,9 @@ def _workload(name: str, plural: str) -> Kind:
 
 
 NAMESPACE = Kind("Namespace", "namespaces", namespaced=False, has_status=True)
+DEFINITION = Kind(
+    "CustomResourceDefinition", "customresourcedefinitions", "apiextensions.k8s.io", namespaced=False, counted=True
+)
 SECRET = Kind("Secret", "secrets")
 EVENT = Kind("Event", "events")
 POD = Kind("Pod", "pods", counted=True, has_status=True)
@@ -65,6 +68,7 @@ CLUSTER_ROLE_BINDING = Kind("ClusterRoleBinding", "clusterrolebindings", RBAC_GR
 
 KINDS: tuple[Kind, ...] = (
     NAMESPACE,
+    DEFINITION,
     SECRET,
     Kind("ConfigMap", "configmaps"),
     EVENT,

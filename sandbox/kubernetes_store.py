@@ -136,6 +136,8 @@ class Store:
             namespace, name = name_of(obj)
             if kind.namespaced and (not namespace or ("", namespace) not in self._objects.get(NAMESPACE, {})):
                 raise errors.not_found(NAMESPACE, namespace)
+            if kind.namespaced and "deletionTimestamp" in self._objects[NAMESPACE]["", namespace]["metadata"]:
+                raise errors.going_namespace(kind, name, namespace)
             if (namespace, name) in self._objects.get(kind, {}):
                 raise errors.already_exists(kind, name)
             obj = clone(obj)
@@ -178,18 +180,24 @@ class Store:
             return self._replace(kind, old, new, writer)
 
     def delete(self, kind: Kind, namespace: str, name: str, preconditions: Object | None = None) -> Object | None:
-        """Remove an object and return None; one with finalizers is marked instead, and returned."""
+        """Remove an object and return None; a namespace, and one with finalizers, is marked instead, and returned.
+
+        What empties a namespace is a controller, which neither this nor the real cluster of the tests has.
+        """
         with self._changed:
             old = self.get(kind, namespace, name)
             for field, expected in (preconditions or {}).items():
                 stored = old["metadata"][field]
                 if stored != expected:
                     raise errors.precondition_failed(kind, name, field, expected, stored)
-            if old["metadata"].get("finalizers"):
+            if old["metadata"].get("finalizers") or kind is NAMESPACE:
                 if "deletionTimestamp" in old["metadata"]:
                     return old
                 new = clone(old)
                 new["metadata"] |= {"deletionTimestamp": timestamp(), "deletionGracePeriodSeconds": 0}
+                if kind is NAMESPACE:
+                    del new["metadata"]["deletionGracePeriodSeconds"]
+                    new["status"] = {"phase": "Terminating"}
                 if kind.counted:
                     new["metadata"]["generation"] += 1
                 return self._keep(kind, old, new)

@@ -15,7 +15,7 @@ from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue
 
 if TYPE_CHECKING:
-    from secret_action.cluster import Inspection, KubernetesApi, Survey
+    from secret_action.cluster import Inspection, KubernetesApi, Survey, Threads
 
 
 class Delivering:
@@ -40,6 +40,7 @@ class Delivering:
         self._clock = clock
         self._inspection: Inspection | None = None
         self._survey: Survey | None = None
+        self._following: Threads | None = None
 
     @property
     def _rolls(self) -> bool:
@@ -59,12 +60,13 @@ class Delivering:
         known: by parameter path the values that SSM will hold; changed: the paths that get another one. refreshes:
         this run goes on to `refresh`. Raises ManifestError for values that would not arrive.
         """
-        from secret_action.cluster import prepare, survey
+        from secret_action.cluster import follow, prepare, survey
 
         api = self._connected()
         self._inspection = prepare(api, seen, known, changed, self._settings)
         if refreshes:
             self._survey = survey(api, self._inspection, self._manifest.consumers, restart=self._rolls)
+            self._following = follow(api, self._inspection)
 
     def refresh(
         self,
@@ -89,6 +91,7 @@ class Delivering:
             changed_paths=changed,
             tenants=tenants or NOWHERE,
             notes=self._survey.notes if self._survey else None,
+            following=self._following,
         )
 
     def workloads(self) -> tuple[WorkloadResult, ...]:
@@ -98,7 +101,13 @@ class Delivering:
         if self._survey is None:
             return ()
         api = self._connected()
-        seen = look(api, self._survey, restart=self._rolls)
+        secrets_read = self._following.secrets if self._following else None
+        seen = look(api, self._survey, restart=self._rolls, secrets_read=secrets_read)
         if not self._rolls:
             return seen.results
         return restart(api, seen, self._settings.timeout, self._log, self._clock)
+
+    def close(self) -> None:
+        """Ends what still looks at the cluster."""
+        if self._following is not None:
+            self._following.close()

@@ -47,6 +47,7 @@ class Run:
         self._began = clock.now()
         self._connections: Connections | None = None
         self._judging: Judging | None = None
+        self._delivering: Delivering | None = None
         self.report = RunReport(
             mode=settings.mode.name,
             service=settings.service,
@@ -90,7 +91,9 @@ class Run:
         manifest = self._placed(rendered)
         resolved = self._resolve(manifest)
 
-        delivering = Delivering(cluster.result, manifest, settings.cluster, self._log, self._clock) if cluster else None
+        if cluster:
+            self._delivering = Delivering(cluster.result, manifest, settings.cluster, self._log, self._clock)
+        delivering = self._delivering
         inspection = Background(delivering.inspect) if delivering else None
         planned = self._plan(aws.result(), manifest, resolved) if aws else None
         if delivering and inspection:
@@ -307,6 +310,8 @@ class Run:
         """Ends what still runs."""
         if self._judging is not None:
             self._judging.close()
+        if self._delivering is not None:
+            self._delivering.close()
         if self._connections is not None:
             self._connections.close()
 

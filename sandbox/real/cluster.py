@@ -26,7 +26,7 @@ from sandbox.real.users import Rule, Tokens, Users
 
 STORE = "aws-parameter-store"
 REGION = "us-east-1"
-USERS = 40
+USERS = 60
 START_TIMEOUT = 60.0  # seconds, for each program: many times what a small machine needs
 
 ESO_GROUP = "external-secrets.io"

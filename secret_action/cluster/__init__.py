@@ -7,8 +7,9 @@ from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.connect import Eks, connect
 from secret_action.cluster.deployers import NOWHERE
 from secret_action.cluster.inspection import Found, Inspection, inspect
+from secret_action.cluster.outside import Threads
 from secret_action.cluster.preparation import prepare
-from secret_action.cluster.refresh import refresh
+from secret_action.cluster.refresh import follow, refresh
 from secret_action.cluster.rollout import restart
 from secret_action.cluster.workloads import Survey, look, survey
 
@@ -19,7 +20,9 @@ __all__ = [
     "Inspection",
     "KubernetesApi",
     "Survey",
+    "Threads",
     "connect",
+    "follow",
     "inspect",
     "look",
     "prepare",

@@ -6,8 +6,9 @@ Retries what may pass, obeys Retry-After, and turns everything else into an erro
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Mapping
+from copy import copy
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from secret_action.cluster import errors
 from secret_action.cluster.live import Object, entries, section, text
 from secret_action.cluster.paths import Place, Resource
 from secret_action.cluster.transport import Answer, Transport
+from secret_action.cluster.watch import Watch
 from secret_action.ports import Clock, SystemClock
 
 FIELD_MANAGER = "secret-sync"
@@ -22,7 +24,7 @@ _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _BACKOFF = (0.25, 0.5, 1.0, 2.0)  # seconds before each retry
 _LONGEST_PAUSE = 30.0  # seconds that a Retry-After is obeyed for
 _PAGE = 500  # objects in one answer of a list
-_QUIET = 10.0  # seconds that a watch may overrun its own timeout before the connection counts as dead
+_QUIET = 90.0  # seconds without an event after which a watch counts as dead: there is a bookmark every minute
 _ACCESS_REVIEWS = Resource("authorization.k8s.io/v1", "selfsubjectaccessreviews")
 
 
@@ -32,6 +34,12 @@ class KubernetesApi:
     def __init__(self, transport: Transport, *, clock: Clock | None = None) -> None:
         self._transport = transport
         self._clock = clock or SystemClock()
+        self._not_before = 0.0
+        """When the API server lets itself be asked again, by the clock; it tells one of us, and means all."""
+        self._until = math.inf
+        """When the last request is to be answered."""
+        self._lost = False
+        """It was away, and may have been started anew since."""
 
     @property
     def server(self) -> str:
@@ -41,6 +49,15 @@ class KubernetesApi:
     def close(self) -> None:
         """Ends all connections."""
         self._transport.close()
+
+    def within(self, seconds: float) -> KubernetesApi:
+        """The same cluster, for requests that only help to explain.
+
+        After so many seconds, or after the first that brings no answer at all, all of them raise Unreachable.
+        """
+        hurried = copy(self)
+        hurried._until = self._clock.now() + seconds
+        return hurried
 
     def served_versions(self, group: str) -> tuple[str, ...]:
         """The versions of an API group that the cluster serves (`v1`, …); none where it does not know the group."""
@@ -55,6 +72,15 @@ class KubernetesApi:
         """What the cluster's CRDs of a group and version say of their objects, as OpenAPI 3."""
         path = f"/openapi/v3/apis/{resource.group_version}"
         return self._json("get", path, "GET", path)
+
+    def serves(self, resource: Resource) -> bool:
+        """Whether the cluster knows this kind, in this version."""
+        path = f"/apis/{resource.group_version}"
+        try:
+            found = self._json("get", path, "GET", path)
+        except errors.NotFound:
+            return False
+        return any(text(one, "name") == resource.plural for one in entries(found, "resources"))
 
     def get(self, place: Place, *, metadata_only: bool = False) -> Object:
         """One object. metadata_only: nothing but its metadata leaves the API server; a Secret's data stays there."""
@@ -75,6 +101,15 @@ class KubernetesApi:
             if not (more := text(metadata, "continue")):
                 return tuple(items), text(metadata, "resourceVersion")
             asked["continue"] = more
+
+    def size(self, place: Place) -> float:
+        """How many objects a list of this place would hold; infinite where the API server does not say."""
+        page = self._json("list", place, "GET", f"{place.path}?limit=1")
+        metadata = section(page, "metadata")
+        if not text(metadata, "continue"):
+            return len(entries(page, "items"))
+        more = metadata.get("remainingItemCount")
+        return 1 + more if isinstance(more, int) else math.inf
 
     def merge_patch(self, place: Place, change: Mapping[str, Any], *, metadata_only: bool = False) -> Object:
         """Merges a change into an object, and returns it as the API server has it then.
@@ -130,7 +165,7 @@ class KubernetesApi:
         return Watch(
             self.server,
             place,
-            lambda: self._request("watch", place, "GET", url, read_timeout=timeout_seconds + _QUIET),
+            lambda: self._request("watch", place, "GET", url, read_timeout=_QUIET),
         )
 
     def _json(
@@ -164,65 +199,49 @@ class KubernetesApi:
         read_timeout: float = 30.0,
     ) -> Answer:
         """Sends until an answer is good or will not become so. Every request here may be sent twice."""
-        for pause in (*_BACKOFF, None):
+        for attempt, pause in enumerate((0.0, *_BACKOFF)):
+            left = self._wait_turn(pause)
+            last = attempt == len(_BACKOFF)
             try:
-                answer = self._transport.send(method, url, body=body, headers=headers or {}, read_timeout=read_timeout)
+                answer = self._transport.send(
+                    method, url, body=body, headers=headers or {}, read_timeout=min(read_timeout, left)
+                )
             except errors.Unreachable:
-                if pause is None:
+                self._lost = True
+                if last and self._until < math.inf:
+                    self._until = -math.inf
+                if last:
                     raise
-            else:
-                if 200 <= answer.status < 300:
-                    return answer
-                error = errors.not_ok(verb, place, answer.status, answer.read())
-                if pause is None or not error.passing:
-                    raise error
-                pause = max(pause, min(answer.retry_after, _LONGEST_PAUSE))
-            self._clock.sleep(pause)
+                continue
+            if 200 <= answer.status < 300:
+                return answer
+            error = errors.not_ok(verb, place, answer.status, answer.read())
+            if self._lost and isinstance(error, errors.Forbidden):
+                # One that has just started allows nobody anything until it has read its rules.
+                self._lost = not self._is_ready()
+                error = errors.starting()
+            if answer.retry_after:
+                asked = self._clock.now() + min(answer.retry_after, _LONGEST_PAUSE)
+                self._not_before = max(self._not_before, asked)
+            if last or not error.passing:
+                raise error
         raise AssertionError("the last attempt returns or raises")
 
-
-class Watch:
-    """A stream of events. Iterating it reads the next one; `stop`, from any thread, ends it."""
-
-    def __init__(self, server: str, place: Place, start: Callable[[], Answer]) -> None:
-        self._server = server
-        self._place = place
-        self._start = start
-        self._lock = threading.Lock()
-        self._answer: Answer | None = None
-        self._stopped = False
-
-    def __iter__(self) -> Iterator[tuple[str, Object]]:
-        """Type (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`) and object of each event, until the server ends it.
-
-        Raises Gone where it must be listed again, Unreachable where the connection breaks, Refused where a line is no
-        event.
-        """
-        answer = self._start()
-        with self._lock:
-            self._answer = answer
-            if self._stopped:
-                answer.close()
-                return
+    def _is_ready(self) -> bool:
+        """Whether the API server says that it has started; who may ask for that needs no rule."""
         try:
-            for line in answer.lines():
-                event = json.loads(line)
-                if not isinstance(event, Mapping):
-                    raise errors.not_kubernetes(self._server)
-                kind, found = text(event, "type"), section(event, "object")
-                if kind == "ERROR":
-                    code = found.get("code")
-                    status = code if isinstance(code, int) else 500
-                    raise errors.not_ok("watch", self._place, status, json.dumps(found).encode())
-                yield kind, found
-        except ValueError:
-            return  # half a line: the connection went in the middle of it, and the caller goes on from the last event
-        finally:
-            answer.close()
+            answer = self._transport.send("GET", "/readyz", body=None, headers={}, read_timeout=30.0)
+            answer.read()
+        except errors.Unreachable:
+            return False
+        return answer.status < 500
 
-    def stop(self) -> None:
-        """Ends the iteration, which may be waiting for the next event."""
-        with self._lock:
-            self._stopped = True
-            if self._answer is not None:
-                self._answer.interrupt()
+    def _wait_turn(self, pause: float) -> float:
+        """Waits so many seconds, or as long as the API server asks; the seconds that are left then."""
+        wait = max(pause, self._not_before - self._clock.now())
+        left = self._until - self._clock.now() - wait
+        if left <= 0:
+            raise errors.late(self.server)
+        if wait > 0:
+            self._clock.sleep(wait)
+        return left

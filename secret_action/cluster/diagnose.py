@@ -2,26 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.causes import CAUSES, Cause
 from secret_action.cluster.evidence import Evidence, Gatherer, ParameterExists
+from secret_action.cluster.gitops import Key
+from secret_action.cluster.ground import Ground
 from secret_action.cluster.live import Object
+from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import Resource
 from secret_action.cluster.targets import Target
 from secret_action.model import Diagnosis
+
+_SECONDS = 15.0  # that explaining may take beyond the timeout, whatever the API server does
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An ExternalSecret that was not refreshed."""
+
+    target: Target
+    live: Object | None
+    """As it was seen last; None where it is not there."""
+    answered: bool
+    """ESO is known to have tried."""
+    known: bool
+    """Its cause is known already, unless the ground is lost that it stands on."""
 
 
 class Diagnostician:
     """Diagnoses the failures of one run. exists: whether a parameter exists, as our AWS credentials see it."""
 
     def __init__(self, api: KubernetesApi, resource: Resource, exists: ParameterExists | None) -> None:
-        self._gatherer = Gatherer(api, resource, exists)
+        hurried = api.within(_SECONDS)
+        self._ground = Ground(hurried, resource)
+        self._gatherer = Gatherer(hurried, resource, exists)
 
-    def diagnose(self, target: Target, live: Object, *, answered: bool) -> Diagnosis:
-        """Why this one failed. answered: ESO is known to have tried. Raises nothing: what cannot be read is skipped."""
-        return diagnosis(self._gatherer.gather(target, live, answered=answered))
+    def explain(self, failures: Sequence[Failure]) -> dict[Key, Diagnosis]:
+        """Why they failed, as far as it is found out here. Raises nothing: what cannot be read is skipped."""
+        if not failures:
+            return {}
+        namespaces = sorted({failure.target.namespace for failure in failures})
+        lost_kind = self._ground.lost_kind()
+        lost = {} if lost_kind else dict(zip(namespaces, each(self._ground.lost_namespace, namespaces), strict=True))
+        grounds = {failure.target.key: lost_kind or lost[failure.target.namespace] for failure in failures}
+        open_ = [one for one in failures if not (grounds[one.target.key] or one.known)]
+        self._gatherer.warnings.read(one.target.namespace for one in open_)
+        found = {one.target.key: self._by_traces(one) for one in open_}
+        return {key: diagnosis for key, diagnosis in (grounds | found).items() if diagnosis is not None}
+
+    def _by_traces(self, failure: Failure) -> Diagnosis | None:
+        if failure.live is None:
+            return None
+        return diagnosis(self._gatherer.gather(failure.target, failure.live, answered=failure.answered))
 
 
 def diagnosis(evidence: Evidence) -> Diagnosis:

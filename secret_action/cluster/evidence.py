@@ -6,14 +6,14 @@ It only reads, and what it may not read it skips.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.errors import NotFound, clean
+from secret_action.cluster.events import Warnings, events_of
 from secret_action.cluster.inspection import StoreKey, store_key
 from secret_action.cluster.live import Object, ready, synced_version_of, text, uid_of
-from secret_action.cluster.outside import events_of
 from secret_action.cluster.paths import PODS, Resource, store_resource
 from secret_action.cluster.targets import Target
 from secret_action.errors import SecretSyncError
@@ -72,6 +72,7 @@ class Gatherer:
         self._pods: tuple[Object, ...] | None = None
         self._pods_read = False
         self._logs: tuple[str, ...] | None = None
+        self.warnings = Warnings(api)
 
     def gather(self, target: Target, live: Object, *, answered: bool) -> Evidence:
         """The evidence about one. answered: ESO is known to have tried."""
@@ -86,7 +87,7 @@ class Gatherer:
             answered=answered,
             synced_before=bool(synced_version_of(live)),
             condition="" if status == "True" else clean(message),
-            events=self._warnings(target.namespace, uid_of(live)),
+            events=_texts(self.warnings.about(uid_of(live))),
             store=f"{key[0]} {key[2]}",
             store_found=found,
             store_condition=clean(f"{store_reason} {store_message}") if unready else "",
@@ -103,22 +104,18 @@ class Gatherer:
             try:
                 store = self._api.get(store_resource(self._resource.group_version, kind).at(namespace, name))
                 # The events of what has no namespace are in `default`.
-                self._stores[key] = True, store, self._warnings(namespace or "default", uid_of(store))
+                self._stores[key] = True, store, self._store_warnings(namespace or "default", uid_of(store))
             except NotFound:
                 self._stores[key] = False, {}, ()
             except SecretSyncError:
                 self._stores[key] = None, {}, ()
         return self._stores[key]
 
-    def _warnings(self, namespace: str, uid: str) -> tuple[str, ...]:
+    def _store_warnings(self, namespace: str, uid: str) -> tuple[str, ...]:
         try:
-            events = events_of(self._api, namespace, uid)
+            return _texts(events_of(self._api, namespace, uid))
         except SecretSyncError:
             return ()
-        warnings = [event for event in events if event.get("type") == "Warning"]
-        warnings.sort(key=_when, reverse=True)
-        # Without its request ids, the same failure of several attempts is one text.
-        return tuple(dict.fromkeys(clean(text(event, "message")) for event in warnings))[:_MOST]
 
     def _operator(self) -> tuple[Object, ...] | None:
         """ESO's pods, wherever we may look for them; None where we may not."""
@@ -159,6 +156,13 @@ class Gatherer:
             except SecretSyncError:
                 break  # the others would fail alike
         return known
+
+
+def _texts(events: Iterable[Object]) -> tuple[str, ...]:
+    """What the warnings among these events say, the newest first."""
+    warnings = sorted((event for event in events if event.get("type") == "Warning"), key=_when, reverse=True)
+    # Without its request ids, the same failure of several attempts is one text.
+    return tuple(dict.fromkeys(clean(text(event, "message")) for event in warnings))[:_MOST]
 
 
 def _when(event: Object) -> tuple[str, int]:

@@ -5,14 +5,25 @@ It only reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.defaults import ESO, Defaults, of_crd
 from secret_action.cluster.deployed import differences
-from secret_action.cluster.live import Object, entries, is_managed, name_of, ready, section, synced_version_of, text
+from secret_action.cluster.gitops import Key
+from secret_action.cluster.live import (
+    Object,
+    entries,
+    is_managed,
+    key_of,
+    ready,
+    section,
+    synced_version_of,
+    text,
+)
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import ESO_GROUP, Place, Resource, external_secrets, store_resource
 from secret_action.cluster.proof import never_refreshes
@@ -25,6 +36,11 @@ from secret_action.settings import ClusterSettings
 
 # Those that this code knows, the preferred one first. Hashes and fields that matter are the same in both.
 _VERSIONS = ("v1", "v1beta1")
+
+# Namespaces from which on the whole cluster is listed and watched at once, where that is allowed and it does not hold
+# many times what is wanted.
+_MANY = 5
+_MANY_TIMES = 4
 
 StoreKey = tuple[str, str, str]
 """Kind, namespace (empty for a ClusterSecretStore) and name."""
@@ -62,6 +78,15 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """ExternalSecrets as they were listed."""
+
+    live: Mapping[Key, Object]
+    versions: Mapping[str, str]
+    """By namespace (empty for the whole cluster at once) the resourceVersion to watch on from."""
+
+
+@dataclass(frozen=True)
 class Inspection:
     """The cluster as far as a run is concerned."""
 
@@ -75,6 +100,7 @@ class Inspection:
     warnings: tuple[str, ...]
     defaults: Defaults = field(default_factory=lambda: ESO)
     """What a field means that an ExternalSecret does not have."""
+    listing: Listing = field(default_factory=lambda: Listing({}, {}), repr=False)
     hashes: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """By namespace and name of a Secret, the hash that ESO left on it before this run's write, where it was noted."""
 
@@ -97,14 +123,15 @@ def inspect(
     unselected = left_out(external_secrets_, settings)
     wanted = targets(external_secrets_, settings)
     served, resource = _resource(api)
-    live = _live(api, resource, {target.namespace for target in wanted})
-    _check_rights(api, resource, {target.namespace: target.name for target in wanted if target.managed})
+    listing = _listing(api, resource, {target.key for target in wanted})
+    _check_rights(api, resource, {target.namespace: target.name for target in wanted if target.managed}, listing)
     stores, unready = _stores(api, resource, wanted)
     warnings = (*unselected, *unready)
-    found = tuple(_found(target, live.get(target.key)) for target in wanted)
+    found = tuple(_found(target, listing.live.get(target.key)) for target in wanted)
     there = sum(1 for one in found if one.live is not None)
     log.line(f"Cluster: {there} of {len(found)} ExternalSecrets are there ({resource.group_version})")
-    return Inspection(resource, served, found, stores, warnings, _defaults(api, resource, found))
+    defaults = _defaults(api, resource, found)
+    return Inspection(resource, served, found, stores, warnings, defaults, listing)
 
 
 def _found(target: Target, live: Object | None) -> Found:
@@ -140,21 +167,33 @@ def _resource(api: KubernetesApi) -> tuple[tuple[str, ...], Resource]:
     )
 
 
-def _live(api: KubernetesApi, resource: Resource, namespaces: set[str]) -> dict[tuple[str, str], Object]:
-    lists = each(lambda namespace: (namespace, api.list(resource.at(namespace))[0]), sorted(namespaces))
-    return {(namespace, name_of(live)): live for namespace, found in lists for live in found}
+def _listing(api: KubernetesApi, resource: Resource, wanted: Set[Key]) -> Listing:
+    """One list for the cluster where that is allowed and worth it, else one for each namespace."""
+    namespaces = sorted({namespace for namespace, _ in wanted})
+    if len(namespaces) >= _MANY:
+        with suppress(errors.Forbidden):
+            if api.may("watch", resource.at()) and api.size(resource.at()) <= _MANY_TIMES * len(wanted):
+                return _listed(api, resource, [""], wanted)
+    return _listed(api, resource, namespaces, wanted)
 
 
-def _check_rights(api: KubernetesApi, resource: Resource, samples: Mapping[str, str]) -> None:
+def _listed(api: KubernetesApi, resource: Resource, namespaces: Sequence[str], wanted: Set[Key]) -> Listing:
+    lists = each(lambda namespace: api.list(resource.at(namespace)), namespaces)
+    live = {key_of(one): one for found, _ in lists for one in found}
+    versions = dict(zip(namespaces, (version for _, version in lists), strict=True))
+    return Listing({key: live[key] for key in wanted if key in live}, versions)
+
+
+def _check_rights(api: KubernetesApi, resource: Resource, samples: Mapping[str, str], listing: Listing) -> None:
     """The rights that a refresh needs besides `list`, which the listing has shown.
 
     samples: by namespace the name of one ExternalSecret there, since `patch` may be granted by name.
     """
-    needed = [
-        (verb, place)
-        for namespace, name in sorted(samples.items())
-        for verb, place in (("patch", resource.at(namespace, name)), ("watch", resource.at(namespace)))
-    ]
+    needed = [("patch", resource.at(namespace, name)) for namespace, name in sorted(samples.items())]
+    if len(needed) >= _MANY and api.may("patch", resource.at()):
+        needed = []
+    if "" not in listing.versions:
+        needed += [("watch", resource.at(namespace)) for namespace in sorted(samples)]
     require(api, needed)
 
 

@@ -38,6 +38,11 @@ def name_of(thing: Object) -> str:
     return text(thing, "metadata", "name")
 
 
+def key_of(thing: Object) -> tuple[str, str]:
+    """Its namespace and name."""
+    return text(thing, "metadata", "namespace"), name_of(thing)
+
+
 def uid_of(thing: Object) -> str:
     """`metadata.uid`."""
     return text(thing, "metadata", "uid")

@@ -10,91 +10,37 @@ import contextlib
 import itertools
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from secret_action.cluster import gitops_requests
-from secret_action.cluster.api import KubernetesApi, Watch
-from secret_action.cluster.errors import Gone, may_pass
-from secret_action.cluster.gitops import Key, Mark, Tool
-from secret_action.cluster.live import Object, name_of, text
-from secret_action.cluster.paths import EVENTS, SECRETS, Place, Resource
+from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.errors import understood
+from secret_action.cluster.events import events_of
+from secret_action.cluster.following import Follower
+from secret_action.cluster.gitops import Key, Mark
+from secret_action.cluster.inspection import Listing
+from secret_action.cluster.live import Object
+from secret_action.cluster.messages import (
+    Annotated,
+    EventsRead,
+    HashDropped,
+    HashRead,
+    Message,
+    RefreshAsked,
+    Seen,
+    ToolsSeen,
+    WatchBroken,
+)
+from secret_action.cluster.paths import SECRETS, Place, Resource
 from secret_action.cluster.proof import ANNOTATION
 from secret_action.cluster.rebuild import DATA_HASH
-from secret_action.errors import ClusterError, SecretSyncError
-from secret_action.model import Problem
+from secret_action.errors import SecretSyncError
 
 _WORKERS = 8
-_WATCH_SECONDS = 60  # that one watch lasts; it goes on from where it ended
 # What is nearly done goes first: a thousand annotations in the queue must not hold up the content of the first.
 _SOON, _LATER = 0, 1
-_PAUSE = 1.0  # seconds before a watch that broke is begun again
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A watched ExternalSecret as it is now; None where it is not there."""
-
-    key: Key
-    live: Object | None
-
-
-@dataclass(frozen=True)
-class Annotated:
-    """The object as the API server returned it for our patch, or why it did not."""
-
-    key: Key
-    result: Object | SecretSyncError
-
-
-@dataclass(frozen=True)
-class HashRead:
-    """The metadata of the target Secret, or why it could not be read."""
-
-    key: Key
-    result: Object | SecretSyncError
-
-
-@dataclass(frozen=True)
-class HashDropped:
-    """The metadata of the target Secret without ESO's hash, or why it still has it."""
-
-    key: Key
-    result: Object | SecretSyncError
-
-
-@dataclass(frozen=True)
-class EventsRead:
-    """The events of an ExternalSecret; none where they cannot be read."""
-
-    key: Key
-    events: tuple[Object, ...]
-
-
-@dataclass(frozen=True)
-class WatchBroken:
-    """A watch does not get through. It is tried again where the error may pass, else it has ended."""
-
-    error: SecretSyncError
-
-
-@dataclass(frozen=True)
-class ToolsSeen:
-    """The GitOps tools that deploy what was asked about."""
-
-    tools: tuple[Tool, ...]
-
-
-@dataclass(frozen=True)
-class RefreshAsked:
-    """Argo CD has been asked to look again, unless we may not."""
-
-    place: Place
-    granted: bool
-
-
-Message = Seen | Annotated | HashRead | HashDropped | EventsRead | WatchBroken | ToolsSeen | RefreshAsked
 
 
 class Outside(Protocol):
@@ -128,36 +74,81 @@ class Outside(Protocol):
 class Threads:
     """The real one."""
 
-    def __init__(self, api: KubernetesApi, resource: Resource, keys: Iterable[Key]) -> None:
-        """Starts to watch these ExternalSecrets: one list and one watch for each namespace."""
+    def __init__(
+        self, api: KubernetesApi, resource: Resource, keys: Iterable[Key], listing: Listing | None = None
+    ) -> None:
+        """Begins at once to follow these ExternalSecrets, with one watch for each place where they were listed.
+
+        Without a listing each of their namespaces is listed first.
+        """
         self._api = api
         self._resource = resource
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._jobs: queue.PriorityQueue[tuple[int, int, Callable[[], Message] | None]] = queue.PriorityQueue()
         self._order = itertools.count()
+        self._first: deque[Message] = deque()
+        self._before: dict[Key, Seen] = {}
         self._stopped = threading.Event()
-        self._watches: dict[str, Watch] = {}
-        names: dict[str, set[str]] = {}
-        for namespace, name in keys:
-            names.setdefault(namespace, set()).add(name)
-        for namespace, wanted in names.items():
-            self._start(self._follow, namespace, wanted)
-        for _ in range(_WORKERS):
-            self._start(self._work)
+        self.secrets: dict[Key, Object] = {}
+        """By ExternalSecret the metadata of its Secret, where it was read since the last annotation."""
+        versions = listing.versions if listing else {}
+        wanted: dict[str, set[Key]] = {}
+        for key in keys:
+            wanted.setdefault("" if "" in versions else key[0], set()).add(key)
+            if listing:
+                self._messages.put(Seen(key, listing.live.get(key)))
+        self._followers = [
+            Follower(api, resource.at(space), inside, self._messages.put, self._stopped, versions.get(space, ""))
+            for space, inside in wanted.items()
+        ]
+        for run in (*(follower.run for follower in self._followers), *[self._work] * _WORKERS):
+            threading.Thread(target=run, daemon=True).start()
+
+    def skip_to_now(self) -> None:
+        """Of what was seen until now, only the last of each ExternalSecret is told, and after what comes from now on.
+
+        To begin with a thousand takes half a second, which no proof of the first of them is to wait for.
+        """
+        while not self._messages.empty():
+            match self._messages.get():
+                case Seen(key=key) as message:
+                    self._before[key] = message
+                case message:
+                    self._put_first(message)
 
     def next(self, timeout: float) -> Message | None:
+        if self._first:
+            return self._first.popleft()
         with contextlib.suppress(queue.Empty):
-            return self._messages.get(timeout=max(timeout, 0.0))
-        return None
+            message = self._messages.get(timeout=0.0 if self._before else max(timeout, 0.0))
+            if isinstance(message, Seen):
+                self._before.pop(message.key, None)
+                return message
+            self._put_first(message)
+            return self._first.popleft()
+        return self._before.pop(next(iter(self._before))) if self._before else None
+
+    def _put_first(self, message: Message) -> None:
+        """The last word on some of them comes after what was seen of them."""
+        if isinstance(message, WatchBroken) and message.ended:
+            self._first.extend(self._before.pop(key) for key in message.keys if key in self._before)
+        self._first.append(message)
 
     def annotate(self, key: Key, token: str) -> None:
         change = {"metadata": {"annotations": {ANNOTATION: token}}}
         place = self._resource.at(*key)
+        self.secrets.pop(key, None)
         self._put(lambda: Annotated(key, _or_error(lambda: self._api.merge_patch(place, change))), _LATER)
 
     def read_hash(self, key: Key, secret_name: str) -> None:
         place = SECRETS.at(key[0], secret_name)
-        self._put(lambda: HashRead(key, _or_error(lambda: self._api.get(place, metadata_only=True))))
+
+        def read() -> Object:
+            found = self._api.get(place, metadata_only=True)
+            self.secrets[key] = found
+            return found
+
+        self._put(lambda: HashRead(key, _or_error(read)))
 
     def drop_hash(self, key: Key, secret_name: str) -> None:
         place = SECRETS.at(key[0], secret_name)
@@ -183,11 +174,8 @@ class Threads:
         self._stopped.set()
         for _ in range(_WORKERS):
             self._put(None)
-        for watch in list(self._watches.values()):
-            watch.stop()
-
-    def _start(self, run: Callable[..., None], *arguments: Any) -> None:
-        threading.Thread(target=run, args=arguments, daemon=True).start()
+        for follower in self._followers:
+            follower.interrupt()
 
     def _put(self, job: Callable[[], Message] | None, priority: int = _SOON) -> None:
         self._jobs.put((priority, next(self._order), job))
@@ -196,61 +184,9 @@ class Threads:
         while (job := self._jobs.get()[2]) is not None and not self._stopped.is_set():
             self._messages.put(job())
 
-    def _follow(self, namespace: str, wanted: set[str]) -> None:
-        place = self._resource.at(namespace)
-        version, broken = "", False
-        while not self._stopped.is_set():
-            try:
-                if not version:
-                    version = self._list(namespace, wanted)
-                watch = self._watches[namespace] = self._api.watch(place, version, _WATCH_SECONDS)
-                for kind, live in watch:
-                    version, broken = text(live, "metadata", "resourceVersion") or version, False
-                    if kind != "BOOKMARK" and name_of(live) in wanted:
-                        gone = kind == "DELETED"
-                        self._messages.put(Seen((namespace, name_of(live)), None if gone else live))
-            except Gone:
-                version = ""
-            except Exception as error:
-                if self._stopped.is_set():
-                    return
-                told = _told(error)
-                # A connection that is cut is taken up at once; only when that fails too is something wrong.
-                if broken or not may_pass(told):
-                    self._messages.put(WatchBroken(told))
-                if not may_pass(told):
-                    return
-                if broken:
-                    self._stopped.wait(_PAUSE)
-                broken = True
-
-    def _list(self, namespace: str, wanted: set[str]) -> str:
-        objects, version = self._api.list(self._resource.at(namespace))
-        live = {name_of(one): one for one in objects}
-        for name in sorted(wanted):
-            self._messages.put(Seen((namespace, name), live.get(name)))
-        return version
-
 
 def _or_error(request: Callable[[], Object]) -> Object | SecretSyncError:
     try:
         return request()
     except Exception as error:
-        return _told(error)
-
-
-def _told(error: Exception) -> SecretSyncError:
-    """A thread that died of an answer that nobody foresaw would leave the run waiting for its timeout."""
-    if isinstance(error, SecretSyncError):
-        return error
-    return ClusterError(
-        Problem(
-            f"An answer of the cluster's API server could not be understood ({type(error).__name__}).",
-            "Check that no proxy answers in its place, then run again; if it stays so, report it as a defect.",
-        )
-    )
-
-
-def events_of(api: KubernetesApi, namespace: str, uid: str) -> tuple[Object, ...]:
-    """The events about one object. Raises ApiError."""
-    return api.list(EVENTS.at(namespace), fieldSelector=f"involvedObject.uid={uid}")[0]
+        return understood(error)

@@ -7,32 +7,33 @@ them only one annotation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.deployers import NOWHERE, Deployers, marks_of
-from secret_action.cluster.diagnose import Diagnostician
-from secret_action.cluster.errors import may_pass
+from secret_action.cluster.diagnose import Diagnostician, Failure
 from secret_action.cluster.gitops import Key
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.inspection import Inspection, inspect
 from secret_action.cluster.live import MANAGED_LABEL
-from secret_action.cluster.outside import (
+from secret_action.cluster.messages import (
+    AboutOne,
     Annotated,
     EventsRead,
     HashDropped,
     HashRead,
-    Message,
-    Outside,
     RefreshAsked,
     Seen,
-    Threads,
     ToolsSeen,
     WatchBroken,
+    WatchMended,
 )
+from secret_action.cluster.outside import Outside, Threads
 from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState, Tenants
 from secret_action.ports import Clock, Log
@@ -50,7 +51,7 @@ _CONTENT = {
     ContentState.PROVEN: ", and its Secret holds exactly these values",
     ContentState.DIFFERS: ", and its Secret holds something else",
 }
-_UNHAPPY = {RefreshState.FAILED, RefreshState.NOT_PROVEN}
+_UNHAPPY = {RefreshState.FAILED, RefreshState.NOT_PROVEN, RefreshState.NOT_DEPLOYED}
 
 
 def refresh(
@@ -67,14 +68,15 @@ def refresh(
     changed_paths: frozenset[str] = frozenset(),
     tenants: Tenants = NOWHERE,
     notes: Mapping[Key, str] | None = None,
+    following: Threads | None = None,
 ) -> tuple[RefreshResult, ...]:
     """One result for each managed ExternalSecret that `label-selector` leaves in, in the order of the manifests.
 
     inspection: from before the write (`prepare`); None inspects now. values: by parameter path, those that SSM is
     known to hold. token: unique to this run. changed_paths: the parameters to which this run gave another value.
     tenants: where the manifests are from. notes: by namespace and name of an ExternalSecret, what its token says
-    besides. `settings.timeout` covers taking over the manifests, proof and content. Raises what
-    `inspect` raises.
+    besides. following: from `follow`, ended here; None lists anew. `settings.timeout` covers taking over the manifests,
+    proof and content. Raises what `inspect` raises.
     """
     if inspection is None:
         inspection = inspect(api, external_secrets, settings, log)
@@ -96,31 +98,58 @@ def refresh(
         log.line(f"Left alone, since their manifests do not carry {MANAGED_LABEL}: {', '.join(unmarked)}")
     if not wanted:
         return ()
-    outside = Threads(api, inspection.resource, [target.key for target in wanted])
+    outside = following or Threads(api, inspection.resource, [target.key for target in wanted])
     try:
+        outside.skip_to_now()
         awaited = {target.key: Awaited(target, terms, outside) for target in wanted}
         deployers = Deployers(outside, log, tenants)
-        await_all(awaited, outside, settings.timeout, log, clock, deployers)
+        with _no_full_collection():
+            await_all(awaited, outside, settings.timeout, log, clock, deployers)
         # As the tools stand at the end; where nothing hints at one, nobody is asked.
         marks = marks_of(awaited.values())
         for tool in look(api, awaited.keys(), marks, tenants.sha) if marks or deployers.found else ():
             deployers.tell(tool)
     finally:
         outside.close()
-    diagnostician = Diagnostician(api, inspection.resource, ssm_exists)
-    return tuple(replace(_diagnosed(one, diagnostician), deployer=deployers.of(one)) for one in awaited.values())
+    failures = [failure for one in awaited.values() if (failure := _failure(one))]
+    diagnoses = Diagnostician(api, inspection.resource, ssm_exists).explain(failures)
+    return tuple(
+        replace(one.outcome, diagnosis=diagnoses.get(key, one.outcome.diagnosis), deployer=deployers.of(one))
+        for key, one in awaited.items()
+    )
 
 
 def _read(inspection: Inspection) -> set[str]:
     return {reference.path for found in inspection.found for reference in found.external_secret.references}
 
 
-def _diagnosed(one: Awaited, diagnostician: Diagnostician) -> RefreshResult:
-    """Its result, with a diagnosis where ESO is the one to ask."""
+@contextmanager
+def _no_full_collection() -> Iterator[None]:
+    """No garbage collection of everything: a tenth of a second with a thousand objects alive, and none is to be found.
+
+    What is short-lived is collected as ever.
+    """
+    young, middle, old = gc.get_threshold()
+    gc.set_threshold(young, middle, 1_000_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(young, middle, old)
+
+
+def follow(api: KubernetesApi, inspection: Inspection) -> Threads:
+    """Goes on seeing the managed ExternalSecrets of an inspection from where it left off, and lists none again."""
+    keys = [found.target.key for found in inspection.found if found.target.managed]
+    return Threads(api, inspection.resource, keys, inspection.listing)
+
+
+def _failure(one: Awaited) -> Failure | None:
+    """What is to be explained: whatever has no cause yet, and what is not there."""
     result = one.outcome
-    if result.state not in _UNHAPPY or result.diagnosis is not None or one.live is None:
-        return result
-    return replace(result, diagnosis=diagnostician.diagnose(one.target, one.live, answered=one.attempt.answered))
+    known = result.diagnosis is not None
+    if result.state not in _UNHAPPY or (known and one.live is not None):
+        return None
+    return Failure(one.target, one.live, answered=one.attempt.answered, known=known)
 
 
 def await_all(
@@ -138,16 +167,22 @@ def await_all(
     pause = min(one.terms.pause for one in awaited.values()) / 10
     next_tick = start + pause
     next_progress = start + _PROGRESS_EVERY
-    trouble: SecretSyncError | None = None
+    troubles: dict[Key, SecretSyncError] = {}
+    """What keeps the watch from telling of an ExternalSecret."""
     while pending and (now := clock.now()) - start < timeout:
         message = outside.next(min(next_tick, start + timeout) - now)
         now = clock.now()
         touched: Iterable[Key] = ()
         match message:
-            case WatchBroken(error=error):
-                trouble = error
-                if not may_pass(error):
-                    break
+            case WatchBroken(keys=keys, error=error, ended=ended):
+                troubles |= dict.fromkeys(keys, error)
+                if ended:
+                    touched = [key for key in pending if key in keys]
+                    for key in touched:
+                        pending[key].give_up(error)
+            case WatchMended(keys=keys):
+                for key in keys:
+                    troubles.pop(key, None)
             case ToolsSeen(tools=tools):
                 deployers.seen(tools, pending.values(), now)
                 touched = list(pending)
@@ -156,7 +191,6 @@ def await_all(
             case None:
                 pass
             case _ if message.key in pending:
-                trouble = None if isinstance(message, Seen) else trouble
                 _tell(pending[message.key], message, now)
                 touched = (message.key,)
         for key in touched:
@@ -170,15 +204,15 @@ def await_all(
             one.tick(now)
         if now >= next_progress:
             next_progress = now + _PROGRESS_EVERY
-            log.progress(_progress(pending, now - start, trouble))
+            log.progress(_progress(pending, now - start, troubles))
         if all(one.hopeless(now) for one in pending.values()):
             break
     for one in pending.values():
-        one.give_up(trouble)
+        one.give_up(troubles.get(one.target.key))
         log.line(_outcome(one, clock.now() - start))
 
 
-def _tell(one: Awaited, message: Message, now: float) -> None:
+def _tell(one: Awaited, message: AboutOne, now: float) -> None:
     match message:
         case Seen(live=live):
             one.seen(live, now)
@@ -198,7 +232,8 @@ def _outcome(one: Awaited, seconds: float) -> str:
     return f"{one.target}: {result.state} after {seconds:.1f} s{_CONTENT.get(result.content, '')}{words}"
 
 
-def _progress(pending: Mapping[Key, Awaited], seconds: float, trouble: SecretSyncError | None) -> str:
+def _progress(pending: Mapping[Key, Awaited], seconds: float, troubles: Mapping[Key, SecretSyncError]) -> str:
     named = [f"{one.target} ({one.words.rstrip('.')})" for one in list(pending.values())[:_NAMED]]
     more = f" and {len(pending) - _NAMED} more" if len(pending) > _NAMED else ""
-    return f"Still awaited after {seconds:.0f} s: {', '.join(named)}{more}" + (f". {trouble}" if trouble else "")
+    said = dict.fromkeys(f". {troubles[key]}" for key in pending if key in troubles)
+    return f"Still awaited after {seconds:.0f} s: {', '.join(named)}{more}{''.join(said)}"

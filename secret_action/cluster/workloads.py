@@ -86,8 +86,11 @@ def survey(api: KubernetesApi, inspection: Inspection, consumers: Sequence[Consu
     return Survey(targets, before, changed, notes, tuple(consumers))
 
 
-def look(api: KubernetesApi, known: Survey, *, restart: bool) -> Look:
-    """Looks after the refresh. Raises ClusterError only where workloads are to be rolled and cannot be seen."""
+def look(api: KubernetesApi, known: Survey, *, restart: bool, secrets_read: Mapping[Key, Object] | None = None) -> Look:
+    """Looks after the refresh. Raises ClusterError only where workloads are to be rolled and cannot be seen.
+
+    secrets_read: by ExternalSecret the metadata of its Secret where that was read since it was refreshed.
+    """
     reader = _Reader(api, strict=restart)
     workloads = reader.workloads({namespace for namespace, _ in known.targets})
     pods = {namespace: reader.list(PODS.at(namespace)) for namespace in sorted({space for space, _ in known.targets})}
@@ -96,7 +99,12 @@ def look(api: KubernetesApi, known: Survey, *, restart: bool) -> Look:
     workloads, unknown = _with_claims(api, workloads, known)
     read = {(one.namespace, use.secret) for one in workloads for use in one.uses}
     read |= {(key[0], use.secret) for key, found in owned.items() for use in uses(section(found[0], "spec"))}
-    secrets = reader.secrets(key for key in known.targets if key in read and key[0] not in blind)
+    seen = {
+        (external_secret[0], name_of(secret)): secret_data(secret)
+        for external_secret, secret in (secrets_read or {}).items()
+    }
+    wanted = {key for key in known.targets if key in read and key[0] not in blind}
+    secrets = reader.secrets(wanted - seen.keys()) | {key: seen[key] for key in wanted & seen.keys()}
     reader.end()
     dated = {key: _since(key, secret, known) for key, secret in secrets.items()}
     by_namespace: dict[str, dict[str, Dated]] = {}

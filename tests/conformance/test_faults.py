@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from sandbox.real.cluster import RealCluster
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
 from tests.conformance.lab import Lab
 from tests.conformance.product import MANAGED, Product
+from tests.conformance.test_least_rights import user
 
 
 @contextmanager
@@ -132,9 +134,12 @@ class TestReal:
             pytest.skip("the stand-in has no such part")
         return lab.cluster
 
-    def test_an_api_server_that_restarts(self, lab: Lab, real: RealCluster) -> None:
-        product = Product(lab, timeout=60.0)
-        es = product.deploy("x", parameter=lab.parameter(value="old"))
+    @pytest.mark.parametrize("administrator", [True, False], ids=["administrator", "user"])
+    def test_an_api_server_that_restarts(self, lab: Lab, real: RealCluster, administrator: bool) -> None:
+        """It allows a user nothing until it has read its rules, which is not taken for a missing right."""
+        es = Product(lab).deploy("x", parameter=lab.parameter(value="old"))
+        token = None if administrator else user(lab)
+        product = Product(lab, token, timeout=60.0)
         real.stop_eso()
 
         def restart() -> None:
@@ -198,6 +203,53 @@ class TestInjected:
         with again_and_again(gone, 0.2), meanwhile(lab.cluster.start_eso, 0.8):
             right(lab, release(product, es))
 
+    @pytest.mark.parametrize("answer", [{"status": 410}, {"status": 200, "body": b""}], ids=["410", "empty"])
+    def test_watches_that_never_tell_anything(
+        self, lab_with_faults: tuple[Lab, KubernetesServer], answer: dict[str, Any]
+    ) -> None:
+        """As behind a proxy that ends every stream: lists tell instead, and the API server is not flooded."""
+        lab, server = lab_with_faults
+        product = Product(lab)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        server.faults.add(lambda request: bool(request.query.get("watch")), times=None, **answer)
+        before = len(server.requests)
+        right(lab, release(product, es))
+        assert sum(bool(request.query.get("watch")) for request in server.requests[before:]) < 10
+
+    def test_watches_that_are_cut_are_not_blamed_for_an_operator_that_stays_away(
+        self, lab_with_faults: tuple[Lab, KubernetesServer]
+    ) -> None:
+        """Each of them was taken up again."""
+        lab, server = lab_with_faults
+        product = Product(lab, timeout=1.5)
+        es = product.deploy("x", parameter=lab.parameter(value="old"))
+        lab.cluster.stop_eso()
+        with again_and_again(server.drop_watches, 0.3):
+            result = release(product, es)
+        assert result.state is RefreshState.NOT_PROVEN
+        assert result.diagnosis is not None
+        assert "ESO has not looked at it" in result.diagnosis.cause
+
+    def test_a_right_that_goes_in_one_namespace(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
+        """The others are proven."""
+        lab, server = lab_with_faults
+        other = Lab(server, lab.aws)
+        product = Product(lab)
+        barred = product.deploy("x", parameter=lab.parameter(value="old"))
+        healthy = Product(other).deploy("y", parameter=other.parameter(value="old"))
+        seen = product.inspect(barred, healthy)
+        lab.cluster.stop_eso()
+        server.faults.add(
+            lambda request: bool(request.query.get("watch")) and f"/{lab.namespace}/" in request.path,
+            status=403,
+            times=None,
+        )
+        with meanwhile(lab.cluster.start_eso, 0.5):
+            first, second = product.refresh(barred, healthy, seen=seen)
+        assert (first.state, second.state) == (RefreshState.NOT_PROVEN, RefreshState.PROVEN)
+        assert first.diagnosis is not None
+        assert f"watch externalsecrets in namespace {lab.namespace}" in first.diagnosis.cause
+
     @pytest.mark.parametrize(("method", "status"), [("PATCH", 409), ("PATCH", 429), ("GET", 500), ("GET", 503)])
     def test_answers_that_pass(self, lab_with_faults: tuple[Lab, KubernetesServer], status: int, method: str) -> None:
         """The next one counts; Retry-After is obeyed."""
@@ -249,22 +301,16 @@ class TestInjected:
             assert result.state is state, result
         assert part == "secrets" or (result.diagnosis is not None and not result.ok)
 
-    def test_a_definition_that_is_removed(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
-        """ESO's kinds are gone while it waits."""
+    def test_a_version_that_is_not_served_for_a_while(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
+        """As in an upgrade of ESO's definitions: nothing was lost, and it goes on."""
         lab, server = lab_with_faults
-        product = Product(lab, timeout=3.0)
+        product = Product(lab)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
         lab.cluster.stop_eso()
 
-        def remove() -> None:
-            server.serve("v1", False)
-            server.drop_watches()
-
-        try:
-            with meanwhile(remove, 0.5):
-                result = release(product, es)
-        finally:
+        def back() -> None:
             server.serve("v1", True)
-        assert not result.ok
-        assert result.diagnosis is not None
-        assert "404" in result.diagnosis.cause
+            lab.cluster.start_eso()
+
+        with meanwhile(lambda: server.serve("v1", False), 0.3), meanwhile(back, 0.8):
+            right(lab, release(product, es))

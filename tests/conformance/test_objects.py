@@ -306,7 +306,10 @@ def test_a_list_comes_in_parts_when_asked(lab: Lab) -> None:
     first = lab.read(f"{lab.config_maps}?limit=2")
     rest = lab.read(f"{lab.config_maps}?limit=2&continue={first['metadata']['continue']}")
     assert [len(part["items"]) for part in (first, rest)] == [2, 1]
-    assert "continue" not in rest["metadata"]
+    assert first["metadata"]["remainingItemCount"] == 1
+    assert rest["metadata"].keys() == {"resourceVersion"}
+    selected = lab.read(f"{lab.config_maps}?limit=2&labelSelector=%21none")
+    assert "remainingItemCount" not in selected["metadata"]
 
 
 def test_a_deleted_object_is_gone_and_a_second_delete_says_so(lab: Lab) -> None:

@@ -64,6 +64,21 @@ def test_a_changed_value_rolls_what_reads_it_and_the_next_run_nothing(controller
     assert [_live(world, name)["metadata"]["generation"] for name in ("web", "batch")] == [2, 2]
 
 
+def test_a_release_asks_the_cluster_once_for_each_thing(controllers):
+    """One list and one watch; of each ExternalSecret one patch; of its Secret's metadata one look before the write,
+    for the workloads that read it, and one after it, for the content and for the workloads."""
+    world, _ = controllers
+    since = len(world.cluster.requests)
+    assert world.run(ROTATED).exit_code == 0
+    ours = [one for one in world.cluster.requests[since:] if one.headers.get("user-agent") == "secret-sync"]
+    about = [one for one in ours if one.path.endswith("/externalsecrets")]
+    assert sorted(bool(one.query.get("watch")) for one in about) == [False, True]
+    patches = [one.path for one in ours if one.method == "PATCH"]
+    looks = [one.path for one in ours if "/secrets/" in one.path]
+    assert len(patches) == len(set(patches)) == len(set(looks))
+    assert max(map(looks.count, looks)) == 2
+
+
 def test_without_restart_it_is_said_what_has_the_old_value_and_how_to_roll_it(controllers):
     world, _ = controllers
     result = world.run(ROTATED)

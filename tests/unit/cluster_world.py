@@ -6,7 +6,16 @@ from secret_action.cluster import errors
 from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.hashes import data_hash
-from secret_action.cluster.outside import Annotated, EventsRead, HashDropped, HashRead, Seen, ToolsSeen, WatchBroken
+from secret_action.cluster.messages import (
+    Annotated,
+    EventsRead,
+    HashDropped,
+    HashRead,
+    Seen,
+    ToolsSeen,
+    WatchBroken,
+    WatchMended,
+)
 from secret_action.cluster.refresh import await_all
 from secret_action.cluster.targets import Target
 from secret_action.model import Problem
@@ -90,7 +99,7 @@ class World:
         pass
 
     def _appear(self, thing):
-        if isinstance(thing, WatchBroken):
+        if isinstance(thing, WatchBroken | WatchMended):
             self.queue.append(thing)
         else:
             self.live = thing

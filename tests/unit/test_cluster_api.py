@@ -1,6 +1,9 @@
 """Requests to the API server: what may pass is tried again, all else ends in one clear error."""
 
 import json
+import math
+import threading
+import time
 
 import pytest
 from cluster_samples import Log, settings
@@ -10,7 +13,9 @@ from sandbox.kubernetes import KubernetesServer
 from secret_action import masking
 from secret_action.cluster import connect, errors
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.outside import Threads, WatchBroken
+from secret_action.cluster.inspection import Listing
+from secret_action.cluster.messages import Seen, WatchBroken
+from secret_action.cluster.outside import Threads
 from secret_action.cluster.paths import PODS, SECRETS, Resource, external_secrets
 from secret_action.errors import ClusterError
 from secret_action.model import Problem
@@ -46,10 +51,12 @@ class Scripted:
     server = "https://cluster"
 
     def __init__(self, *answers):
-        self.answers, self.sent, self.slept = list(answers), [], []
+        self.answers, self.sent, self.slept, self.at = list(answers), [], [], 0.0
+        self.timeouts = []
 
     def send(self, method, url, *, body, headers, read_timeout):
         self.sent.append((method, url, body, headers))
+        self.timeouts.append(read_timeout)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -59,10 +66,11 @@ class Scripted:
         pass
 
     def now(self):
-        return 0.0
+        return self.at
 
     def sleep(self, seconds):
         self.slept.append(seconds)
+        self.at += seconds
 
 
 def api(*answers):
@@ -71,6 +79,7 @@ def api(*answers):
 
 
 UNREACHABLE = errors.Unreachable(Problem("no"))
+FORBIDDEN = errors.Forbidden(Problem("no"))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +110,44 @@ def test_retry_after_is_obeyed():
     kubernetes, transport = api(Answer(429, retry_after=7.0), Answer(429, retry_after=9999.0), Answer(200, {"a": 1}))
     kubernetes.get(ES.at("shop", "a"))
     assert transport.slept == [7.0, 30.0]
+
+
+def test_retry_after_counts_for_all_requests():
+    """Also for the next one, whoever sends it and whatever it is about, after the last attempt of this one."""
+    kubernetes, transport = api(*[Answer(429, retry_after=3.0)] * 5, Answer(200, {"a": 1}))
+    with pytest.raises(errors.Unavailable):
+        kubernetes.merge_patch(ES.at("shop", "a"), {})
+    kubernetes.get(ES.at("store", "b"))
+    assert transport.slept == [3.0] * 5
+
+
+def test_a_right_is_not_taken_for_missing_while_the_api_server_starts():
+    """Until it is ready it has not read its rules; then a 403 is what it says."""
+    starting = [UNREACHABLE, Answer(403), Answer(500), Answer(403), Answer(200)]
+    kubernetes, transport = api(*starting, Answer(200, {"a": 1}), Answer(403))
+    assert kubernetes.get(ES.at("shop", "a")) == {"a": 1}
+    assert [url for _, url, _, _ in transport.sent].count("/readyz") == 2
+    with pytest.raises(errors.Forbidden):
+        kubernetes.get(ES.at("shop", "a"))
+    kubernetes, _ = api(UNREACHABLE, *[Answer(403), Answer(500)] * 4)
+    with pytest.raises(errors.Unavailable, match="has just started"):
+        kubernetes.get(ES.at("shop", "a"))
+
+
+def test_what_only_helps_is_asked_for_some_seconds():
+    """No request lasts longer, none is begun after it, and none after one that brought no answer."""
+    kubernetes, transport = api(Answer(200, {"a": 1}), Answer(503), Answer(503), Answer(503))
+    hurried = kubernetes.within(1.0)
+    hurried.get(PODS.at("shop", "a"))
+    with pytest.raises(errors.Unreachable, match="no time left"):
+        hurried.get(PODS.at("shop", "a"))
+    assert transport.timeouts == [1.0, 1.0, 0.75, 0.25]
+    kubernetes, transport = api(*[UNREACHABLE] * 5, Answer(200, {"a": 1}))
+    hurried = kubernetes.within(100.0)
+    for _ in range(2):
+        with pytest.raises(errors.Unreachable):
+            hurried.get(PODS.at("shop", "a"))
+    assert kubernetes.get(PODS.at("shop", "a")) == {"a": 1}
 
 
 @pytest.mark.parametrize("error", [Answer(503, {"message": "etcd is down"}), UNREACHABLE])
@@ -158,6 +205,22 @@ def test_a_list_is_read_page_by_page():
     )
     assert kubernetes.list(ES.at("shop")) == (({"n": 1}, {"n": 2}), "5")
     assert transport.sent[1][1].endswith("continue=more")
+
+
+@pytest.mark.parametrize(
+    ("page", "size"),
+    [
+        ({"items": [{"n": 1}], "metadata": {"continue": "more", "remainingItemCount": 6}}, 7),
+        ({"items": [{"n": 1}], "metadata": {"continue": "more"}}, math.inf),
+        ({"items": [{"n": 1}], "metadata": {}}, 1),
+        ({"items": []}, 0),
+    ],
+)
+def test_the_size_of_a_list_is_told_by_its_first_object(page, size):
+    """As far as the API server says."""
+    kubernetes, transport = api(Answer(200, page))
+    assert kubernetes.size(ES.at()) == size
+    assert transport.sent[0][1].endswith("?limit=1")
 
 
 def test_a_patch_names_us_and_merges():
@@ -246,7 +309,7 @@ def test_a_thread_tells_of_an_answer_that_nobody_foresaw():
     threads = Threads(Odd(), ES, [("shop", "a")])
     broken = threads.next(5.0)
     assert isinstance(broken, WatchBroken)
-    assert not errors.may_pass(broken.error)
+    assert broken.ended
     threads.annotate(("shop", "a"), "run-7")
     assert isinstance(threads.next(5.0).result, ClusterError)
     threads.read_hash(("shop", "a"), "a")
@@ -254,6 +317,46 @@ def test_a_thread_tells_of_an_answer_that_nobody_foresaw():
     threads.read_events(("shop", "a"), "u1")
     assert threads.next(5.0).events == ()
     threads.close()
+
+
+class Watched(Odd):
+    """A namespace that may not be watched, and another whose watch tells nothing."""
+
+    def __init__(self):
+        self.over = threading.Event()
+
+    def watch(self, place, *_):
+        if place.namespace == "barred":
+            raise FORBIDDEN
+        self.over.wait(5.0)
+        raise UNREACHABLE
+
+
+def test_what_came_while_nobody_listened_is_told_once_and_holds_up_nothing():
+    """Of each ExternalSecret its last state; what comes from now on is told before it, and in its place."""
+
+    def seen(name, version, namespace="shop"):
+        return Seen((namespace, name), {"metadata": {"name": name, "resourceVersion": version}})
+
+    cluster = Watched()
+    keys = [*(("shop", name) for name in "abc"), ("barred", "d")]
+    first = {key: seen(key[1], "1").live for key in keys}
+    threads = Threads(cluster, ES, keys, Listing(first, {"shop": "1", "barred": "1"}))
+    threads._messages.put(seen("a", "2"))
+    while threads._messages.qsize() < 6:
+        time.sleep(0.01)
+    threads.skip_to_now()
+    threads._messages.put(seen("b", "3"))
+    assert [threads.next(0.0) for _ in range(6)] == [
+        seen("d", "1", "barred"),
+        WatchBroken({("barred", "d")}, FORBIDDEN, ended=True),
+        seen("b", "3"),
+        seen("a", "2"),
+        seen("c", "1"),
+        None,
+    ]
+    threads.close()
+    cluster.over.set()
 
 
 @pytest.mark.parametrize("value", ["x9" * 400, "two  words\tand\x01more", "request id: abcdef-0123"])

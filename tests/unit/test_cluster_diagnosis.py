@@ -7,7 +7,7 @@ from cluster_samples import PATH, live, rendered
 
 from secret_action.cluster import errors
 from secret_action.cluster.causes import CAUSES
-from secret_action.cluster.diagnose import Diagnostician, diagnosis
+from secret_action.cluster.diagnose import Diagnostician, Failure, diagnosis
 from secret_action.cluster.evidence import Evidence
 from secret_action.cluster.paths import external_secrets
 from secret_action.cluster.targets import Target
@@ -157,6 +157,12 @@ class Cluster:
             raise found
         return found
 
+    def within(self, seconds):
+        return self
+
+    def serves(self, resource):
+        return self._answer("serves")
+
     def get(self, place, metadata_only=False):
         return self._answer(place.resource.plural)
 
@@ -169,9 +175,51 @@ class Cluster:
 
 def _diagnose(cluster, exists=None, **live_changes):
     resource = external_secrets("external-secrets.io/v1")
-    return Diagnostician(cluster, resource, exists).diagnose(
-        Target("shop", rendered()), live(**live_changes), answered=False
-    )
+    failure = Failure(Target("shop", rendered()), live(**live_changes), answered=False, known=False)
+    return Diagnostician(cluster, resource, exists).explain([failure])["shop", "a"]
+
+
+def test_many_failures_cost_one_list_of_events_for_each_namespace():
+    """However many there are: a thousand lists would take minutes."""
+    event = {"type": "Warning", "message": "Secret does not exist", "involvedObject": {"uid": "u3"}}
+    cluster = Cluster(events_shop=(event,), events_store=())
+    failures = [
+        Failure(Target(namespace, rendered(f"es-{at}", namespace)), live(uid=f"u{at}"), answered=True, known=False)
+        for namespace in ("shop", "store")
+        for at in range(5)
+    ]
+    found = Diagnostician(cluster, external_secrets("external-secrets.io/v1"), None).explain(failures)
+    assert len(found) == 10
+    assert "is not in SSM" in found["shop", "es-3"].cause
+    assert [name for name in cluster.asked if name.startswith("events")] == ["events_shop", "events_store"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"serves": False}, "does not serve externalsecrets of external-secrets.io/v1"),
+        ({"serves": True, "namespaces": errors.NotFound(Problem("none"))}, "There is no namespace shop"),
+        (
+            {"namespaces": {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}},
+            "namespace shop is being deleted",
+        ),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_an_external_secret_without_ground_needs_no_other_explanation(answers, words, there):
+    """Its kind or its namespace is gone: ESO is not asked about, nor the GitOps tool."""
+    cluster = Cluster(**answers)
+    failure = Failure(Target("shop", rendered()), live() if there else None, answered=False, known=not there)
+    found = Diagnostician(cluster, external_secrets("external-secrets.io/v1"), None).explain([failure])
+    assert words in found["shop", "a"].cause
+    assert "events_shop" not in cluster.asked
+
+
+def test_what_is_known_stays_where_the_ground_is_there():
+    """Nothing is found out about one that was never deployed."""
+    cluster = Cluster(serves=True, namespaces={"metadata": {}})
+    failure = Failure(Target("shop", rendered()), None, answered=False, known=True)
+    assert Diagnostician(cluster, external_secrets("external-secrets.io/v1"), None).explain([failure]) == {}
 
 
 def test_without_any_right_it_still_says_something():

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 from cluster_samples import LABELS, MD5, PATH, Log, failed, live, rendered, settings, synced
-from cluster_world import BUSY, FORBIDDEN, TOKEN, VALUE, World, fails, run, secret_of, syncs
+from cluster_world import BUSY, FORBIDDEN, KEY, TOKEN, VALUE, World, fails, run, secret_of, syncs
 
 from secret_action.cluster import errors
 from secret_action.cluster.content import expected_content
-from secret_action.cluster.outside import WatchBroken
+from secret_action.cluster.messages import WatchBroken, WatchMended
 from secret_action.cluster.targets import targets
 from secret_action.errors import InputError
 from secret_action.model import ContentState, Problem, RefreshState
@@ -274,7 +274,7 @@ def test_a_hash_that_cannot_be_read_now_is_read_again():
 
 def test_a_watch_that_is_barred_ends_the_wait():
     """Nothing more can be learnt, and the reason is told."""
-    world = World(live(), later=[(3.0, WatchBroken(FORBIDDEN))])
+    world = World(live(), later=[(3.0, WatchBroken({KEY}, FORBIDDEN, ended=True))])
     result = run(world)
     assert result.state is RefreshState.NOT_PROVEN
     assert result.diagnosis.cause == "You may not."
@@ -283,12 +283,20 @@ def test_a_watch_that_is_barred_ends_the_wait():
 
 def test_a_watch_that_breaks_is_waited_for():
     """The API server is away for a while."""
-    broken = WatchBroken(BUSY)
+    broken = WatchBroken({KEY}, BUSY)
     world = World(live(), later=[(3.0, broken), (20.0, broken)])
     log = Log()
     result = run(world, timeout=60.0, log=log)
     assert result.detail == "The API server is busy."
     assert any("The API server is busy." in line for line in log.progressed)
+
+
+def test_trouble_that_is_over_is_not_blamed():
+    """The watch came back, and it is ESO that does nothing."""
+    world = World(live(), later=[(3.0, WatchBroken({KEY}, BUSY)), (20.0, WatchMended({KEY}))])
+    result = run(world, timeout=60.0)
+    assert (result.state, result.detail) == (RefreshState.NOT_PROVEN, "ESO has not read it yet.")
+    assert result.diagnosis is None
 
 
 def test_progress_is_told_every_ten_seconds():
