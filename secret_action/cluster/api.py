@@ -6,8 +6,10 @@ Retries what may pass, obeys Retry-After, and turns everything else into an erro
 from __future__ import annotations
 
 import json
+import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +34,10 @@ class KubernetesApi:
     def __init__(self, transport: Transport, *, clock: Clock | None = None) -> None:
         self._transport = transport
         self._clock = clock or SystemClock()
+        self._not_before = 0.0
+        """When the API server lets itself be asked again, by the clock; it tells one of us, and means all."""
+        self._until = math.inf
+        """When the last request is to be answered."""
 
     @property
     def server(self) -> str:
@@ -42,6 +48,15 @@ class KubernetesApi:
         """Ends all connections."""
         self._transport.close()
 
+    def within(self, seconds: float) -> KubernetesApi:
+        """The same cluster, for requests that only help to explain.
+
+        After so many seconds, or after the first that brings no answer at all, all of them raise Unreachable.
+        """
+        hurried = copy(self)
+        hurried._until = self._clock.now() + seconds
+        return hurried
+
     def served_versions(self, group: str) -> tuple[str, ...]:
         """The versions of an API group that the cluster serves (`v1`, …); none where it does not know the group."""
         path = f"/apis/{group}"
@@ -51,6 +66,25 @@ class KubernetesApi:
             return ()
         return tuple(text(version, "version") for version in entries(found, "versions"))
 
+    def serves(self, resource: Resource) -> bool:
+        """Whether the cluster knows this kind, in this version."""
+        path = f"/apis/{resource.group_version}"
+        try:
+            found = self._json("get", path, "GET", path)
+        except errors.NotFound:
+            return False
+        return any(text(one, "name") == resource.plural for one in entries(found, "resources"))
+
+    def kinds(self, group_version: str) -> dict[str, tuple[str, bool]]:
+        """The kinds of an API version: by kind its plural, and whether it lives in namespaces. None where unknown."""
+        path = f"/{'apis' if '/' in group_version else 'api'}/{group_version}"
+        try:
+            found = entries(self._json("get", path, "GET", path), "resources")
+        except errors.NotFound:
+            return {}
+        whole = [one for one in found if "/" not in text(one, "name")]
+        return {text(one, "kind"): (text(one, "name"), one.get("namespaced") is True) for one in whole}
+
     def get(self, place: Place, *, metadata_only: bool = False) -> Object:
         """One object. metadata_only: nothing but its metadata leaves the API server; a Secret's data stays there."""
         headers = {"Accept": _METADATA_ONLY} if metadata_only else {}
@@ -59,17 +93,34 @@ class KubernetesApi:
     def list(self, place: Place, **query: str) -> tuple[tuple[Object, ...], str]:
         """All objects of a place, and the resourceVersion to watch on from. query: `labelSelector` and the like."""
         items: list[Object] = []
+        version = ""
+        for page, newest in self.pages(place, **query):
+            items += page
+            version = newest
+        return tuple(items), version
+
+    def pages(self, place: Place, **query: str) -> Iterator[tuple[Sequence[Object], str]]:
+        """The same page by page, so that a caller need not keep all of what it looks at."""
         asked = {"limit": str(_PAGE), **query}
         while True:
             page = self._json("list", place, "GET", f"{place.path}?{urlencode(asked)}")
             found = page.get("items") or []
             if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
                 raise errors.not_kubernetes(self.server)
-            items += found
             metadata = section(page, "metadata")
+            yield found, text(metadata, "resourceVersion")
             if not (more := text(metadata, "continue")):
-                return tuple(items), text(metadata, "resourceVersion")
+                return
             asked["continue"] = more
+
+    def size(self, place: Place) -> float:
+        """How many objects a list of this place would hold; infinite where the API server does not say."""
+        page = self._json("list", place, "GET", f"{place.path}?limit=1")
+        metadata = section(page, "metadata")
+        if not text(metadata, "continue"):
+            return len(entries(page, "items"))
+        more = metadata.get("remainingItemCount")
+        return 1 + more if isinstance(more, int) else math.inf
 
     def merge_patch(self, place: Place, change: Mapping[str, Any], *, metadata_only: bool = False) -> Object:
         """Merges a change into an object, and returns it as the API server has it then.
@@ -159,25 +210,42 @@ class KubernetesApi:
         read_timeout: float = 30.0,
     ) -> Answer:
         """Sends until an answer is good or will not become so. Every request here may be sent twice."""
-        for pause in (*_BACKOFF, None):
+        for attempt, pause in enumerate((0.0, *_BACKOFF)):
+            left = self._wait_turn(pause)
+            last = attempt == len(_BACKOFF)
             try:
-                answer = self._transport.send(method, url, body=body, headers=headers or {}, read_timeout=read_timeout)
+                answer = self._transport.send(
+                    method, url, body=body, headers=headers or {}, read_timeout=min(read_timeout, left)
+                )
             except errors.Unreachable:
-                if pause is None:
+                if last and self._until < math.inf:
+                    self._until = -math.inf
+                if last:
                     raise
-            else:
-                if 200 <= answer.status < 300:
-                    return answer
-                error = errors.not_ok(verb, place, answer.status, answer.read())
-                if pause is None or not error.passing:
-                    raise error
-                pause = max(pause, min(answer.retry_after, _LONGEST_PAUSE))
-            self._clock.sleep(pause)
+                continue
+            if 200 <= answer.status < 300:
+                return answer
+            error = errors.not_ok(verb, place, answer.status, answer.read())
+            if answer.retry_after:
+                asked = self._clock.now() + min(answer.retry_after, _LONGEST_PAUSE)
+                self._not_before = max(self._not_before, asked)
+            if last or not error.passing:
+                raise error
         raise AssertionError("the last attempt returns or raises")
+
+    def _wait_turn(self, pause: float) -> float:
+        """Waits so many seconds, or as long as the API server asks; the seconds that are left then."""
+        wait = max(pause, self._not_before - self._clock.now())
+        left = self._until - self._clock.now() - wait
+        if left <= 0:
+            raise errors.late(self.server)
+        if wait > 0:
+            self._clock.sleep(wait)
+        return left
 
 
 class Watch:
-    """A stream of events. Iterating it reads the next one; `stop`, from any thread, ends it."""
+    """A stream of events. Iterating it begins it and reads the next one; `stop`, from any thread, ends it."""
 
     def __init__(self, server: str, place: Place, start: Callable[[], Answer]) -> None:
         self._server = server
@@ -187,15 +255,30 @@ class Watch:
         self._answer: Answer | None = None
         self._stopped = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether the API server has begun to answer."""
+        return self._answer is not None
+
+    def begin(self) -> None:
+        """Connects, where that has not happened. Raises what the API server says instead, and Unreachable."""
+        self._open()
+
+    def _open(self) -> Answer:
+        if self._answer is None:
+            answer = self._start()
+            with self._lock:
+                self._answer = answer
+        return self._answer
+
     def __iter__(self) -> Iterator[tuple[str, Object]]:
         """Type (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`) and object of each event, until the server ends it.
 
-        Raises Gone where it must be listed again, Unreachable where the connection breaks, Refused where a line is no
-        event.
+        Raises what `begin` raises, Gone where it must be listed again, Unreachable where the connection breaks, Refused
+        where a line is no event.
         """
-        answer = self._start()
+        answer = self._open()
         with self._lock:
-            self._answer = answer
             if self._stopped:
                 answer.close()
                 return

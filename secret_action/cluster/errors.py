@@ -67,6 +67,18 @@ def may_pass(error: SecretSyncError) -> bool:
     return isinstance(error, ApiError) and error.passing
 
 
+def understood(error: Exception) -> SecretSyncError:
+    """The error itself, or what it means: a thread that died of one that nobody foresaw would leave the run waiting."""
+    if isinstance(error, SecretSyncError):
+        return error
+    return ClusterError(
+        Problem(
+            f"An answer of the cluster's API server could not be understood ({type(error).__name__}).",
+            "Check that no proxy answers in its place, then run again; if it stays so, report it as a defect.",
+        )
+    )
+
+
 def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
     """The error for an answer that is not 2xx. verb: as RBAC names it. place: a raw path for what is no resource."""
     said = clean(_message(body))
@@ -104,6 +116,23 @@ def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
             f"The API server refuses to {verb} {place} ({status}).",
             "Mend what it names, then run again.",
             quoted,
+        )
+    )
+
+
+def late(server: str) -> ApiError:
+    """The error for a request that is not sent any more."""
+    return Unreachable(Problem(f"The cluster's API server {server} was not asked: there was no time left."))
+
+
+def not_served(place: Place) -> ApiError:
+    """The error for a kind that the API server does not know: the list of one that it knows is at most empty."""
+    resource = place.resource
+    return NotFound(
+        Problem(
+            f"The cluster does not serve {resource.plural} of {resource.group_version} any more (404).",
+            "Look whether the custom resource definition was removed, or this version of it: `kubectl get crd "
+            f"{resource.plural}.{resource.group}`. Install it again, with the ExternalSecrets that went with it.",
         )
     )
 

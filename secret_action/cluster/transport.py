@@ -120,7 +120,7 @@ class HttpTransport:
                 f"{self._server}{url}",
                 headers={**headers, "Authorization": header} if header else dict(headers),
                 body=body,
-                _request_timeout=(_CONNECT_TIMEOUT, read_timeout),
+                _request_timeout=(min(_CONNECT_TIMEOUT, read_timeout), read_timeout),
             )
         return HttpAnswer(self._server, answer.response)
 
