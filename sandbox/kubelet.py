@@ -27,18 +27,43 @@ def next_status(pod: Object, has_secret: Callable[[str], bool], trouble: str = "
     if before and all("running" in state["state"] for state in before.values()):
         return None
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    states = [_container(each, pod, has_secret, trouble, now) for each in pod["spec"]["containers"]]
+    first = [_first(each, has_secret, now) for each in pod["spec"].get("initContainers") or []]
+    if all(state["ready"] for state in first):
+        states = [_container(each, pod, has_secret, trouble, now) for each in pod["spec"]["containers"]]
+    else:
+        states = [_waiting(each, "PodInitializing", "") for each in pod["spec"]["containers"]]
     if [state["state"] for state in states] == [each["state"] for each in before.values()]:
         return None
     ready = all(state["ready"] for state in states)
     condition = {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": now}
     phase = "Running" if ready or trouble == "crash" else "Pending"
-    return {"phase": phase, "conditions": [condition], "containerStatuses": states}
+    return {
+        "phase": phase,
+        "conditions": [condition],
+        "initContainerStatuses": first,
+        "containerStatuses": states,
+    }
+
+
+def _first(container: Object, has_secret: Callable[[str], bool], now: str) -> Object:
+    """Of a container that runs before the others: it has done its work, or waits for a Secret."""
+    if missing := [secret for secret in _required(container) if not has_secret(secret)]:
+        return _waiting(container, "CreateContainerConfigError", f'secret "{missing[0]}" not found')
+    ended = {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}
+    return _state(container) | {"ready": True, "state": {"terminated": ended}}
+
+
+def _state(container: Object) -> Object:
+    name, image = container["name"], container["image"]
+    return {"name": name, "image": image, "imageID": "", "ready": False, "restartCount": 0}
+
+
+def _waiting(container: Object, reason: str, message: str) -> Object:
+    return _state(container) | {"state": {"waiting": {"reason": reason, "message": message}}}
 
 
 def _container(container: Object, pod: Object, has_secret: Callable[[str], bool], trouble: str, now: str) -> Object:
-    name, image = container["name"], container["image"]
-    state: Object = {"name": name, "image": image, "imageID": "", "ready": False, "restartCount": 0}
+    name, image, state = container["name"], container["image"], _state(container)
     missing = [secret for secret in _required(container) if not has_secret(secret)]
     if missing:
         waiting = {"reason": "CreateContainerConfigError", "message": f'secret "{missing[0]}" not found'}

@@ -181,6 +181,8 @@ class Consumer:
     """The field that names the Secret: `secret2Name`, `secretRef`, `secretKeyRef`, `imagePullSecrets`, …"""
     optional: bool = False
     """The pod starts without the Secret as well."""
+    namespace: str = ""
+    """Empty where the render does not say."""
 
 
 @dataclass(frozen=True)
@@ -390,7 +392,8 @@ class WorkloadState(StrEnum):
     UP_TO_DATE = "up to date"
     """No pod that runs was made before the last change of the data."""
     RESTARTED = "restarted"
-    """Rolled, by this run or by one before it that did not see the end: all its pods are new and available."""
+    """Rolled, by this run or by one before it that did not see the end, or by somebody else while it ran: all its pods
+    are new and available."""
     LEFT_TO_RELOADER = "left to Reloader"
     """Stakater's Reloader is told by an annotation to roll it."""
     FILES_RENEWED = "files renewed"
@@ -467,6 +470,8 @@ class RunReport:
     plan: Plan | None = None
     writes: tuple[WriteResult, ...] = ()
     refreshes: tuple[RefreshResult, ...] = ()
+    restarts: bool = False
+    """It is to roll the workloads that have old data."""
     workloads: tuple[WorkloadResult, ...] = ()
     """Those that read the Secrets of this run, as they stand after the refresh."""
     warnings: tuple[str, ...] = ()

@@ -53,6 +53,7 @@ class Run:
             service=settings.service,
             environment=settings.environment,
             dry_run=settings.dry_run,
+            restarts=settings.cluster.restart == "changed",
             context={"version": __version__, "region": settings.aws.region, "store": settings.store},
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
 from urllib.parse import urlencode
@@ -82,6 +82,16 @@ class KubernetesApi:
             return False
         return any(text(one, "name") == resource.plural for one in entries(found, "resources"))
 
+    def kinds(self, group_version: str) -> dict[str, tuple[str, bool]]:
+        """The kinds of an API version: by kind its plural, and whether it lives in namespaces. None where unknown."""
+        path = f"/{'apis' if '/' in group_version else 'api'}/{group_version}"
+        try:
+            found = entries(self._json("get", path, "GET", path), "resources")
+        except errors.NotFound:
+            return {}
+        whole = [one for one in found if "/" not in text(one, "name")]
+        return {text(one, "kind"): (text(one, "name"), one.get("namespaced") is True) for one in whole}
+
     def get(self, place: Place, *, metadata_only: bool = False) -> Object:
         """One object. metadata_only: nothing but its metadata leaves the API server; a Secret's data stays there."""
         headers = {"Accept": _METADATA_ONLY} if metadata_only else {}
@@ -90,16 +100,24 @@ class KubernetesApi:
     def list(self, place: Place, **query: str) -> tuple[tuple[Object, ...], str]:
         """All objects of a place, and the resourceVersion to watch on from. query: `labelSelector` and the like."""
         items: list[Object] = []
+        version = ""
+        for page, newest in self.pages(place, **query):
+            items += page
+            version = newest
+        return tuple(items), version
+
+    def pages(self, place: Place, **query: str) -> Iterator[tuple[Sequence[Object], str]]:
+        """The same page by page, so that a caller need not keep all of what it looks at."""
         asked = {"limit": str(_PAGE), **query}
         while True:
             page = self._json("list", place, "GET", f"{place.path}?{urlencode(asked)}")
             found = page.get("items") or []
             if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
                 raise errors.not_kubernetes(self.server)
-            items += found
             metadata = section(page, "metadata")
+            yield found, text(metadata, "resourceVersion")
             if not (more := text(metadata, "continue")):
-                return tuple(items), text(metadata, "resourceVersion")
+                return
             asked["continue"] = more
 
     def size(self, place: Place) -> float:

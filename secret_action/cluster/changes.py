@@ -4,7 +4,8 @@ Kubernetes keeps one time for all that one writer owns of an object. External Se
 and, where the ExternalSecret has no template, copies our annotation to the Secret as well: every forced refresh moves
 that time, also one that changes no data. So each annotation of ours says what was before it: the last change, and a
 keyed hash of the data's hash. A later run that finds the same data goes on from there, and one that finds other data,
-or no such note, takes the writer's time, which is never too early.
+or no such note, takes the writer's time, which is never too early. Labels that others change move it as well; when
+they did is in the ExternalSecret's own times.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +23,7 @@ from secret_action.cluster.proof import ANNOTATION
 from secret_action.cluster.rebuild import DATA_HASH
 
 _NOTE = re.compile(r"\.(\d{1,11})\.([0-9a-f]{16})(?:-\d+)?")
-_LONGEST = 300.0  # seconds after our annotation in which the first write of the Secret counts as the answer to it
+_LONGEST = 300.0  # seconds after an annotation or label in which the first write of the Secret counts as its answer
 _DEFAULT_INTERVAL = 3600.0  # seconds; ESO's own default
 _SECOND = timedelta(seconds=1)
 
@@ -70,10 +71,14 @@ def last_change(secret: SecretData, external_secret: Object | None) -> datetime 
     asked = _annotated(external_secret)
     if note is None or asked is None or note[2] != _digest(secret):
         return secret.written
-    # Data that is back at what it was before our annotation may have been something else in between. ESO answers our
-    # annotation once, and does not read again of its own accord before the interval has passed.
-    only_answer = secret.written < asked + timedelta(seconds=min(_interval(external_secret), _LONGEST))
-    return min(secret.written, datetime.fromtimestamp(int(note[1]), UTC)) if only_answer else secret.written
+    # Data that is back at what it was before our annotation may have been something else in between. ESO writes of its
+    # own accord only what it read after the interval; else it answers a change of the ExternalSecret, at once. That
+    # is our annotation, or somebody else's labels, which it copies to the Secret: a GitOps tool's, with each release.
+    patience = timedelta(seconds=min(_interval(external_secret), _LONGEST))
+    told = any(when <= secret.written < when + patience for when in _relabelled(external_secret))
+    if secret.written < asked + patience or told:
+        return min(secret.written, datetime.fromtimestamp(int(note[1]), UTC))
+    return secret.written
 
 
 def note(secret: SecretData, changed: datetime | None) -> str:
@@ -116,6 +121,16 @@ def _annotated(external_secret: Object) -> datetime | None:
         if f"f:{ANNOTATION}" in section(entry, "fieldsV1", "f:metadata", "f:annotations"):
             return moment(text(entry, "time"))
     return None
+
+
+def _relabelled(external_secret: Object) -> Iterator[datetime]:
+    """When others last wrote its labels or annotations, or what else is theirs of it: one time for each writer."""
+    for entry in entries(section(external_secret, "metadata"), "managedFields"):
+        fields = section(entry, "fieldsV1", "f:metadata")
+        copied = section(fields, "f:labels").keys() | section(fields, "f:annotations").keys()
+        theirs = copied - {".", f"f:{ANNOTATION}"} and not text(entry, "subresource")
+        if theirs and (when := moment(text(entry, "time"))):
+            yield when
 
 
 def _interval(external_secret: Object) -> float:

@@ -8,7 +8,7 @@ looks at it again, so such a workload is told of and not rolled.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from secret_action.cluster.live import Object, entries, section, text
@@ -32,8 +32,13 @@ class Use:
 
 def uses(pod_spec: Object) -> tuple[Use, ...]:
     """Each Secret that a pod (`spec`, or a template's `spec.template.spec`) reads, once."""
+    return merged(_all(pod_spec))
+
+
+def merged(several: Iterable[Use]) -> tuple[Use, ...]:
+    """One for each Secret."""
     found: dict[str, Use] = {}
-    for use in _all(pod_spec):
+    for use in several:
         before = found.get(use.secret, Use(use.secret, False, False))
         found[use.secret] = Use(
             use.secret,

@@ -1,86 +1,108 @@
-"""Which workloads belong to a platform claim that names a Secret, up the chain of owners.
-
-A claim (`WebService` with `secret1Name`) makes a workload whose pod template as a rule names the Secret itself; then
-nothing is asked here. Only where no template does are owners looked at, and what cannot be read ends the chain.
-"""
+"""What stands above workloads in the chain of their owners, read level by level, each owner once."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.consumption import Use
-from secret_action.cluster.errors import ApiError
+from secret_action.cluster.errors import ApiError, NotFound
 from secret_action.cluster.live import Object, entries, section, text
+from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import Resource
-from secret_action.cluster.standing import Workload
-from secret_action.model import Consumer
+from secret_action.cluster.pods import OwnerKey
+from secret_action.cluster.workload import Workload
+from secret_action.model import Problem
 
-_CLAIM_FIELD = re.compile(r"secret[0-9]+Name")
 _CLAIM_NAME = "crossplane.io/claim-name"
 _CLAIM_NAMESPACE = "crossplane.io/claim-namespace"
 _DEEPEST = 6  # owners above one another
 
+Named = tuple[str, str]
+"""Kind and name of an owner; without a kind what a label says of the claim."""
 
-def claims(consumers: Iterable[Consumer]) -> tuple[Consumer, ...]:
-    """The claims among those who read Secrets."""
-    return tuple(consumer for consumer in consumers if _CLAIM_FIELD.fullmatch(consumer.field))
+
+@dataclass(frozen=True)
+class Above:
+    """What is above one workload."""
+
+    owners: frozenset[Named]
+    refused: Problem | None = None
+    """Why the chain could not be followed to its end."""
+
+    def __contains__(self, owner: Named) -> bool:
+        return owner in self.owners or ("", owner[1]) in self.owners
+
+
+def directly_above(workload: Workload) -> Above:
+    """What the workload itself says of its owners."""
+    return Above(frozenset(_named(workload.live, workload.namespace)))
 
 
 class Owners:
-    """Looks owners up; each is read once."""
+    """Reads the metadata of owners."""
 
     def __init__(self, api: KubernetesApi) -> None:
         self._api = api
-        self._known: dict[str, Object | None] = {}
+        self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
+        self._known: dict[str, Object | ApiError | None] = {}
 
-    def assign(self, workloads: Sequence[Workload], wanted: Sequence[Consumer]) -> tuple[Workload, ...]:
-        """The workloads, each with what the claims above it read."""
-        return tuple(self._with_claims(workload, wanted) for workload in workloads)
-
-    def _with_claims(self, workload: Workload, wanted: Sequence[Consumer]) -> Workload:
-        above = set(self._above(workload))
-        read = {claim.secret_name for claim in wanted if (claim.kind, claim.name) in above or ("", claim.name) in above}
-        return replace(workload, claimed=tuple(Use(name, True, False) for name in sorted(read))) if read else workload
-
-    def _above(self, workload: Workload) -> Iterator[tuple[str, str]]:
-        """Kind and name of each owner; without a kind what a label says of the claim."""
-        namespace, level = workload.namespace, [workload.live]
+    def above(self, workloads: Sequence[Workload]) -> dict[OwnerKey, Above]:
+        """By workload what is above it. Raises nothing: what cannot be read ends the chain, and is said."""
+        found: dict[OwnerKey, set[Named]] = {one.key: set() for one in workloads}
+        refused: dict[OwnerKey, Problem] = {}
+        level: list[tuple[OwnerKey, Object]] = [(one.key, one.live) for one in workloads]
         for _ in range(_DEEPEST):
-            following = []
-            for thing in level:
-                labels = section(thing, "metadata", "labels")
-                claim = labels.get(_CLAIM_NAME)
-                if isinstance(claim, str) and labels.get(_CLAIM_NAMESPACE, namespace) == namespace:
-                    yield "", claim
-                for owner in entries(section(thing, "metadata"), "ownerReferences"):
-                    yield text(owner, "kind"), text(owner, "name")
-                    if found := self._read(owner, namespace):
-                        following.append(found)
-            level = following
+            for key, thing in level:
+                found[key].update(_named(thing, key[0]))
+            references = [(key, reference) for key, thing in level for reference in _references(thing)]
+            self._read((key[0], reference) for key, reference in references)
+            level = []
+            for key, reference in references:
+                owner = self._known[text(reference, "uid")]
+                if isinstance(owner, ApiError):
+                    refused.setdefault(key, owner.problems[0])
+                elif owner is not None:
+                    level.append((key, owner))
+        return {key: Above(frozenset(owners), refused.get(key)) for key, owners in found.items()}
 
-    def _read(self, owner: Object, namespace: str) -> Object | None:
-        uid = text(owner, "uid")
-        if uid not in self._known:
-            self._known[uid] = self._fetch(owner, namespace)
-        return self._known[uid]
+    def _read(self, references: Iterable[tuple[str, Object]]) -> None:
+        """references: with the namespace of what they are written in."""
+        new = {uid: one for one in references if (uid := text(one[1], "uid")) not in self._known}
+        versions = sorted({text(reference, "apiVersion") for _, reference in new.values()} - self._kinds.keys())
+        self._kinds.update(zip(versions, each(self._kinds_of, versions), strict=True))
+        self._known.update(zip(new, each(self._fetch, new.values()), strict=True))
 
-    def _fetch(self, owner: Mapping[str, object], namespace: str) -> Object | None:
-        """An owner is in the namespace of what it owns, or in none."""
-        resource = Resource(text(owner, "apiVersion"), plural(text(owner, "kind")))
-        for where in (namespace, ""):
-            try:
-                return self._api.get(resource.at(where, text(owner, "name")), metadata_only=True)
-            except ApiError:
-                continue
-        return None
+    def _kinds_of(self, group_version: str) -> dict[str, tuple[str, bool]]:
+        try:
+            return self._api.kinds(group_version)
+        except ApiError:
+            return {}
+
+    def _fetch(self, one: tuple[str, Object]) -> Object | ApiError | None:
+        """An owner is in the namespace of what it owns, or in none; None where it is gone, or its kind."""
+        namespace, reference = one
+        version = text(reference, "apiVersion")
+        plural, namespaced = self._kinds[version].get(text(reference, "kind"), ("", False))
+        if not plural:
+            return None
+        place = Resource(version, plural).at(namespace if namespaced else "", text(reference, "name"))
+        try:
+            return self._api.get(place, metadata_only=True)
+        except NotFound:
+            return None
+        except ApiError as error:
+            return error
 
 
-def plural(kind: str) -> str:
-    """The resource of a kind, as Kubernetes' own tools guess it (`UnsafeGuessKindToResource`)."""
-    lower = kind.lower()
-    if lower.endswith("s"):
-        return f"{lower}es"
-    return f"{lower[:-1]}ies" if lower.endswith("y") else f"{lower}s"
+def _references(thing: Object) -> tuple[Object, ...]:
+    return entries(section(thing, "metadata"), "ownerReferences")
+
+
+def _named(thing: Object, namespace: str) -> Iterator[Named]:
+    labels = section(thing, "metadata", "labels")
+    claim = labels.get(_CLAIM_NAME)
+    if isinstance(claim, str) and labels.get(_CLAIM_NAMESPACE, namespace) == namespace:
+        yield "", claim
+    for owner in _references(thing):
+        yield text(owner, "kind"), text(owner, "name")

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from secret_action.cluster.errors import clean
-from secret_action.cluster.live import Object, entries, is_going, name_of, section, text, uid_of
-from secret_action.cluster.standing import Workload
+from secret_action.cluster.live import Object, entries, section, text
+from secret_action.cluster.pods import Pod
+from secret_action.cluster.workload import Workload
 
 _TROUBLES = {
     "CrashLoopBackOff",
@@ -42,14 +43,14 @@ class Progress:
         return not self.words
 
 
-def progress(workload: Workload, pods: Iterable[Object], old: Collection[str]) -> Progress:
+def progress(workload: Workload, pods: Iterable[Pod], old: Collection[str]) -> Progress:
     """How far a roll is. pods: those of the workload as they are now. old: the uids of those that are to go."""
-    current = [pod for pod in pods if not is_going(pod)]
-    left = sum(uid_of(pod) in old for pod in current)
+    current = [pod for pod in pods if pod.runs]
+    left = sum(pod.uid in old for pod in current)
     waits = _unobserved(workload) or _waits(workload) or _still_there(left)
     if not waits:
         return Progress("")
-    troubles = [trouble for pod in current if uid_of(pod) not in old and (trouble := _trouble(pod))]
+    troubles = [trouble for pod in current if pod.uid not in old and (trouble := _trouble(pod))]
     trouble = next((found for found in troubles if found.failed), troubles[0] if troubles else Progress(""))
     exceeded = "" if _unobserved(workload) else _exceeded(workload)
     words = "; ".join(filter(None, [exceeded or waits, trouble.words or _refused_pods(workload)]))
@@ -84,15 +85,16 @@ def _waits(workload: Workload) -> str:
     new = _number(live, status, "updatedReplicas")
     if workload.kind == "StatefulSet":
         if text(live, status, "currentRevision") != text(live, status, "updateRevision"):
-            return _short(new, ready, wanted) or "not all pods are of the new revision"
+            kept = workload.partition
+            return _short(new, ready, wanted, kept) or ("" if kept else "not all pods are of the new revision")
         return _short(wanted, ready, wanted)  # a StatefulSet counts none as updated when all are current
     all_there = _number(live, status, "replicas")
     return _short(new, ready, wanted) or _still_there(all_there - new)
 
 
-def _short(new: int, available: int, wanted: int) -> str:
-    if new < wanted:
-        return f"{new} of {wanted} pods are new"
+def _short(new: int, available: int, wanted: int, kept: int = 0) -> str:
+    if new < wanted - kept:
+        return f"{new} of {wanted - kept} pods are new"
     return f"{available} of {wanted} pods are available" if available < wanted else ""
 
 
@@ -114,10 +116,9 @@ def _refused_pods(workload: Workload) -> str:
     return ""
 
 
-def _trouble(pod: Object) -> Progress | None:
+def _trouble(pod: Pod) -> Progress | None:
     """What ails a new pod, in its own words."""
-    name, status = name_of(pod), section(pod, "status")
-    for state in (*entries(status, "initContainerStatuses"), *entries(status, "containerStatuses")):
+    for state in pod.containers:
         waiting = section(state, "state", "waiting")
         if (reason := text(waiting, "reason")) not in _TROUBLES:
             continue
@@ -125,17 +126,16 @@ def _trouble(pod: Object) -> Progress | None:
         said = clean(text(waiting, "message"))
         ended = f"exit code {last.get('exitCode')} {text(last, 'reason')}".strip() if last else ""
         died = clean(text(last, "message"))
-        words = ": ".join(filter(None, [f"pod {name} is in {reason}", said, ended, died]))
+        words = ": ".join(filter(None, [f"pod {pod.name} is in {reason}", said, ended, died]))
         restarts = state.get("restartCount")
         crashes = restarts if isinstance(restarts, int) else 0
         hopeless = reason == "InvalidImageName" or (reason == "CrashLoopBackOff" and crashes >= _MOST_CRASHES)
-        return Progress(words, hopeless, name, crashed=bool(last))
-    for condition in entries(status, "conditions"):
-        if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
-            return Progress(f"pod {name} is not scheduled: {clean(text(condition, 'message'))}", pod=name)
-    for condition in entries(status, "conditions"):
-        if text(condition, "type") == "Ready" and text(condition, "status") == "False" and text(condition, "message"):
-            return Progress(f"pod {name} is not ready: {clean(text(condition, 'message'))}", pod=name)
+        return Progress(words, hopeless, pod.name, crashed=bool(last))
+    for kind, trouble in (("PodScheduled", "is not scheduled"), ("Ready", "is not ready")):
+        for condition in pod.conditions:
+            message = text(condition, "message")
+            if text(condition, "type") == kind and text(condition, "status") == "False" and message:
+                return Progress(f"pod {pod.name} {trouble}: {clean(message)}", pod=pod.name)
     return None
 
 

@@ -1,94 +1,37 @@
 """Do a workload's pods have the newest data of the Secrets that they read? Decided from objects alone.
 
 A pod counts as old when it was made before the last change of the data, or in the same second, since Kubernetes keeps
-whole seconds: rolled once too often is better than believed once too early.
+whole seconds: rolled once too often is better than believed once too early. What a pod reads is its own to say: its
+template may say otherwise by now, and a webhook may have added to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum, auto
 
 from secret_action.cluster.changes import moment, spelled
-from secret_action.cluster.consumption import Use, reloader_rolls, uses
-from secret_action.cluster.live import Object, entries, is_going, name_of, section, text, uid_of
-from secret_action.cluster.paths import Place, Resource
+from secret_action.cluster.consumption import Use, merged, reloader_rolls
+from secret_action.cluster.live import Object, section, text
+from secret_action.cluster.pods import OwnerKey, Pod
+from secret_action.cluster.progress import progress
+from secret_action.cluster.workload import KINDS, Workload
 from secret_action.model import WorkloadResult, WorkloadState
-
-KINDS = {
-    "Deployment": Resource("apps/v1", "deployments"),
-    "StatefulSet": Resource("apps/v1", "statefulsets"),
-    "DaemonSet": Resource("apps/v1", "daemonsets"),
-    "CronJob": Resource("batch/v1", "cronjobs"),
-    "Rollout": Resource("argoproj.io/v1alpha1", "rollouts"),
-}
-"""The workloads that are known here: what makes pods from a template, by kind."""
-
-Key = tuple[str, str]
-"""Namespace and name."""
-
-RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-"""The annotation of a pod template that `kubectl rollout restart` sets."""
 
 _MOST_NAMED = 20  # pods that a command names
 
 
-@dataclass(frozen=True)
-class Workload:
-    """One live workload."""
+class Step(Enum):
+    """What a run that is to roll workloads does about one."""
 
-    kind: str
-    live: Object
-    template: Object
-    """What its pods are made from (`metadata`, `spec`)."""
-    claimed: tuple[Use, ...] = ()
-    """What its owners read through it, where its own template does not say so."""
-
-    @property
-    def namespace(self) -> str:
-        return text(self.live, "metadata", "namespace")
-
-    @property
-    def name(self) -> str:
-        return name_of(self.live)
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """Namespace, kind and name."""
-        return self.namespace, self.kind, self.name
-
-    @property
-    def place(self) -> Place:
-        """Where it lives."""
-        return KINDS[self.kind].at(self.namespace, self.name)
-
-    @property
-    def uses(self) -> tuple[Use, ...]:
-        """The Secrets that its pods read."""
-        return (*uses(section(self.template, "spec")), *self.claimed)
-
-    @property
-    def annotations(self) -> Mapping[str, object]:
-        """Its own, and beneath them those of its pod template."""
-        return {**section(self.template, "metadata", "annotations"), **section(self.live, "metadata", "annotations")}
-
-    @property
-    def asked(self) -> str:
-        """The time that its last roll asked for, as `kubectl rollout restart` and we leave it; empty without one."""
-        if self.kind == "Rollout":
-            return text(self.live, "spec", "restartAt")
-        return text(self.live, "spec", "template", "metadata", "annotations", RESTARTED_AT)
-
-    @property
-    def restart_command(self) -> str:
-        """What a person runs to roll it."""
-        if self.kind == "Rollout":
-            return f"kubectl argo rollouts -n {self.namespace} restart {self.name}"
-        return f"kubectl -n {self.namespace} rollout restart {self.kind.lower()}/{self.name}"
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
+    NONE = auto()
+    """Nothing: no pod is old, or no roll would renew those that are."""
+    WAIT = auto()
+    """Waits: a roll is on its way, whoever asked for it, or it is Reloader's to roll."""
+    ROLL = auto()
+    """Rolls it, and waits."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +43,8 @@ class Dated:
     born: datetime | None
     marks: Mapping[str, object]
     """Its annotations."""
+    fresh: bool = False
+    """Its data changed since the survey."""
 
 
 @dataclass(frozen=True)
@@ -110,16 +55,22 @@ class Standing:
     state: WorkloadState
     secrets: tuple[str, ...]
     """Those whose data some pods lack; otherwise all that it reads."""
-    old: Mapping[str, str]
-    """Its old pods: uid → name."""
+    old: Mapping[str, str] = field(default_factory=dict)
+    """Its old pods that a roll renews: uid → name."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Its old pods that a roll leaves as they are."""
     since: datetime | None = None
     """The first change that some pods lack."""
     newest: datetime | None = None
     """The last change that some pods lack."""
     detail: str = ""
     command: str = ""
-    can_roll: bool = False
-    """A changed template would bring new pods, or has and they are not all there yet."""
+    step: Step = Step.NONE
+
+    @property
+    def ours(self) -> bool:
+        """It is not Reloader that rolls it."""
+        return self.state is not WorkloadState.LEFT_TO_RELOADER
 
     def result(self, state: WorkloadState | None = None, **changes: str | float) -> WorkloadResult:
         """As the report has it, with another state and other words where given."""
@@ -140,120 +91,179 @@ class Standing:
         )
 
 
-def standing(workload: Workload, pods: Iterable[Object], secrets: Mapping[str, Dated]) -> Standing | None:
-    """How a workload stands to these Secrets of its namespace; None where it reads none of them.
+def standing(workload: Workload, pods: Iterable[Pod], secrets: Mapping[str, Dated]) -> Standing | None:
+    """How a workload stands to these Secrets of its namespace; None where neither it nor a pod reads any of them.
 
     pods: its own. secrets: by name, those of the run that exist.
     """
-    read = [use for use in workload.uses if use.secret in secrets]
+    running = [pod for pod in pods if pod.runs]
+    read = [use for use in merged((*workload.uses, *_own(running))) if use.secret in secrets]
     if not read:
         return None
-    pods = [pod for pod in pods if not is_going(pod) and text(pod, "status", "phase") not in ("Succeeded", "Failed")]
-    at_start = [use for use in read if use.at_start]
-    lacking = {use.secret: found for use in at_start if (found := old_pods(pods, use, secrets[use.secret]))}
-    if lacking:
-        return _old(workload, lacking, secrets)
     names = tuple(use.secret for use in read)
-    unknown = [use.secret for use in at_start if secrets[use.secret].changed is None]
+    lacking = {name: old for name in names if (old := old_pods(running, name, secrets[name], workload.claimed))}
+    if lacking:
+        return _on_its_way(_old(workload, lacking, secrets), running)
+    unknown = [use.secret for use in read if use.at_start and secrets[use.secret].changed is None]
     if unknown:
         detail = f"Nothing in the cluster tells when the data of {', '.join(unknown)} last changed."
-        return Standing(workload, WorkloadState.NOT_CHECKED, names, {}, detail=detail, command=workload.restart_command)
+        return Standing(workload, WorkloadState.NOT_CHECKED, names, detail=detail, command=workload.restart_command)
     files = {
-        use.secret: changed
-        for use in read
-        if not use.at_start and (changed := secrets[use.secret].changed) and any(_made_by(pod, changed) for pod in pods)
+        name: changed for name in names if (changed := secrets[name].changed) and _has_files(running, name, changed)
     }
     if files:
-        since = min(files.values())
-        detail = (
-            f"It has {', '.join(files)} as files, which the kubelet renews within about a minute; a process that reads "
-            "them only as it starts needs a restart."
-        )
-        return Standing(
-            workload,
-            WorkloadState.FILES_RENEWED,
-            tuple(files),
-            {},
-            since,
-            max(files.values()),
-            detail,
-            workload.restart_command,
-        )
-    return Standing(workload, WorkloadState.UP_TO_DATE, names, {}, detail=_no_pods(workload, pods))
+        return _files_renewed(workload, files)
+    up_to_date = Standing(workload, WorkloadState.UP_TO_DATE, names, detail=_no_pods(workload, running))
+    return _coming_up(up_to_date, running, secrets)
 
 
-def old_pods(pods: Iterable[Object], use: Use, secret: Dated) -> dict[str, str]:
-    """The pods that run with older data of the Secret: uid → name."""
-    if secret.changed is None:
+def stranger(owner: OwnerKey, pods: Sequence[Pod], secrets: Mapping[str, Dated]) -> WorkloadResult | None:
+    """Pods with old data that no workload known here owns; those of Jobs end by themselves."""
+    namespace, kind, name = owner
+    if kind == "Job":
+        return None
+    running = [pod for pod in pods if pod.runs]
+    read = [use.secret for use in merged(_own(running)) if use.secret in secrets]
+    lacking = {secret: old for secret in read if (old := old_pods(running, secret, secrets[secret]))}
+    if not lacking:
+        return None
+    since = min(changed for secret in lacking if (changed := secrets[secret].changed))
+    names = sorted({pod for old in lacking.values() for pod in old.values()})
+    workload = Workload(kind, {"metadata": {"namespace": namespace, "name": name}}, {})
+    if kind in KINDS:  # which may not be listed
+        detail, command = f"Its pods were made before {', '.join(lacking)} changed.", workload.restart_command
+    elif kind == "Pod":
+        detail, command = "It has no controller that would make it anew.", ""
+    else:
+        detail, command = f"A {kind} is not rolled here.", f"kubectl -n {namespace} delete pod {' '.join(names)}"
+    state = WorkloadState.STILL_OLD
+    return Standing(workload, state, tuple(lacking), since=since, detail=detail, command=command).result()
+
+
+def old_pods(pods: Iterable[Pod], name: str, secret: Dated, claimed: Iterable[Use] = ()) -> dict[str, str]:
+    """The pods that run with older data of the Secret: uid → name. claimed: what all of them read besides."""
+    changed = secret.changed
+    if changed is None:
         return {}
-    return {uid_of(pod): name_of(pod) for pod in pods if _is_old(pod, use, secret, secret.changed)}
+    all_read = next((use for use in claimed if use.secret == name), None)
+    return {
+        pod.uid: pod.name
+        for pod in pods
+        if (use := pod.use_of(name) or all_read) and use.at_start and _is_old(pod, use, secret, changed)
+    }
 
 
-def _is_old(pod: Object, use: Use, secret: Dated, changed: datetime) -> bool:
-    states = [state for state in _container_states(pod) if not use.containers or text(state, "name") in use.containers]
-    started = [state for state in states if _has_started(state)]
-    if not started or not _made_by(pod, changed):
+def _own(pods: Iterable[Pod]) -> Iterable[Use]:
+    return (use for pod in pods for use in pod.uses)
+
+
+def _is_old(pod: Pod, use: Use, secret: Dated, changed: datetime) -> bool:
+    if not pod.made_by(changed):
         return False
-    if use.required and secret.born == changed:
+    started = pod.started(use)
+    if started is None:
+        return pod.phase not in ("", "Pending")
+    if started and use.required and secret.born == changed:
         # It could not start before the Secret was there, unless there was another of that name before.
-        return not all(_first_started_after(state, changed) for state in started)
-    return True
+        return not all(_first_started_after(container, changed) for container in started)
+    return bool(started)
 
 
-def _made_by(pod: Object, changed: datetime) -> bool:
-    made = moment(text(pod, "metadata", "creationTimestamp"))
-    return made is None or made <= changed
-
-
-def _container_states(pod: Object) -> tuple[Object, ...]:
-    status = section(pod, "status")
-    return (*entries(status, "initContainerStatuses"), *entries(status, "containerStatuses"))
-
-
-def _has_started(state: Object) -> bool:
-    ran = section(state, "state", "running") or section(state, "state", "terminated") or section(state, "lastState")
-    return bool(ran) or bool(state.get("restartCount"))
-
-
-def _first_started_after(state: Object, changed: datetime) -> bool:
+def _first_started_after(container: Object, changed: datetime) -> bool:
     """By the node's clock, which is asked for this alone."""
-    now = section(state, "state")
+    now = section(container, "state")
     started = moment(text(now, "running", "startedAt") or text(now, "terminated", "startedAt"))
-    return not state.get("restartCount") and started is not None and started > changed
+    return not container.get("restartCount") and started is not None and started > changed
 
 
 def _old(workload: Workload, lacking: Mapping[str, Mapping[str, str]], secrets: Mapping[str, Dated]) -> Standing:
     old = {uid: name for found in lacking.values() for uid, name in found.items()}
+    kept = {uid: name for uid, name in old.items() if workload.keeps(name)}
     changes = [changed for name in lacking if (changed := secrets[name].changed)]
-    state, command, can_roll = WorkloadState.STILL_OLD, workload.restart_command, True
-    detail = f"{_pods(len(old))} made before {', '.join(lacking)} changed."
+    state, command, step = WorkloadState.STILL_OLD, workload.restart_command, Step.ROLL
+    told = [f"{_pods(len(old))} made before {', '.join(lacking)} changed."]
     if any(reloader_rolls(workload.annotations, name, secrets[name].marks) for name in lacking):
-        state, can_roll = WorkloadState.LEFT_TO_RELOADER, False
-        detail += " Reloader's annotation says that it rolls it."
-    elif found := _obstacle(workload, old):
-        can_roll, (why, command) = False, found
-        detail += f" {why}"
-    return Standing(workload, state, tuple(lacking), old, min(changes), max(changes), detail, command, can_roll)
+        state, step = WorkloadState.LEFT_TO_RELOADER, Step.WAIT
+        told.append("Reloader's annotation says that it rolls it.")
+    elif why := bar(workload):
+        step = Step.NONE
+        told.append(why)
+        paused = workload.kind == "Deployment"
+        resume = command.replace("rollout restart", "rollout resume")
+        command = f"{resume} && {command}" if paused else deletion(workload, old)
+    elif kept:
+        step = Step.ROLL if len(kept) < len(old) else Step.NONE
+        told.append(keeping(workload))
+        command = deletion(workload, old)
+    replaced = {uid: name for uid, name in old.items() if uid not in kept}
+    since, newest = min(changes), max(changes)
+    return Standing(workload, state, tuple(lacking), replaced, kept, since, newest, " ".join(told), command, step)
+
+
+def _on_its_way(one: Standing, pods: Sequence[Pod]) -> Standing:
+    """The same, but waited for where somebody has asked for a roll since the change, and it is not done."""
+    rolls = one.step is Step.ROLL and one.newest and one.workload.asked_after(one.newest)
+    if not rolls or progress(one.workload, pods, ()).done:
+        return one
+    return replace(one, step=Step.WAIT)
+
+
+def _coming_up(one: Standing, pods: Sequence[Pod], secrets: Mapping[str, Dated]) -> Standing:
+    """The same, but waited for where it was rolled for the change and has not got all its new pods."""
+    workload = one.workload
+    changes = [changed for name in one.secrets if (changed := secrets[name].changed)]
+    if not changes or workload.kind == "CronJob" or bar(workload):
+        return one
+    reloaded = any(
+        secrets[name].fresh and reloader_rolls(workload.annotations, name, secrets[name].marks) for name in one.secrets
+    )
+    if not reloaded and not workload.asked_after(max(changes)):
+        return one
+    if (found := progress(workload, pods, ())).done:
+        return one
+    state = WorkloadState.LEFT_TO_RELOADER if reloaded else one.state
+    detail = f"Its new pods are not all there: {found.words}."
+    return replace(one, state=state, newest=max(changes), detail=detail, step=Step.WAIT)
+
+
+def _has_files(pods: Iterable[Pod], name: str, changed: datetime) -> bool:
+    """Whether pods that were there before a change have the Secret as files."""
+    return any((use := pod.use_of(name)) and not use.at_start and pod.made_by(changed) for pod in pods)
+
+
+def _files_renewed(workload: Workload, files: Mapping[str, datetime]) -> Standing:
+    detail = (
+        f"It has {', '.join(files)} as files, which the kubelet renews within about a minute; a process that reads "
+        "them only as it starts needs a restart."
+    )
+    return Standing(
+        workload,
+        WorkloadState.FILES_RENEWED,
+        tuple(files),
+        since=min(files.values()),
+        newest=max(files.values()),
+        detail=detail,
+        command=workload.restart_command,
+    )
 
 
 def _pods(number: int) -> str:
     return "1 pod was" if number == 1 else f"{number} pods were"
 
 
-def _obstacle(workload: Workload, old: Mapping[str, str]) -> tuple[str, str] | None:
-    """Why a changed template would bring no new pods, and what does."""
-    spec, restart = section(workload.live, "spec"), workload.restart_command
-    strategy = section(spec, "updateStrategy")
+def bar(workload: Workload) -> str:
+    """Why a changed template would bring no new pods; empty where it does."""
+    spec = section(workload.live, "spec")
     if workload.kind == "Deployment" and spec.get("paused") is True:
-        resume = restart.replace("rollout restart", "rollout resume")
-        return "It is paused, so a changed template is not rolled out.", f"{resume} && {restart}"
-    if workload.kind in ("StatefulSet", "DaemonSet") and text(strategy, "type") == "OnDelete":
-        return "Its update strategy is OnDelete: only who deletes a pod gets a new one.", deletion(workload, old)
-    partition = section(strategy, "rollingUpdate").get("partition")
-    if workload.kind == "StatefulSet" and isinstance(partition, int) and partition > 0:
-        why = f"Its update strategy keeps the pods below number {partition} (`partition`) as they are."
-        return why, deletion(workload, old)
-    return None
+        return "It is paused, so a changed template is not rolled out."
+    if workload.kind in ("StatefulSet", "DaemonSet") and text(spec, "updateStrategy", "type") == "OnDelete":
+        return "Its update strategy is OnDelete: only who deletes a pod gets a new one."
+    return ""
+
+
+def keeping(workload: Workload) -> str:
+    """Which pods a roll leaves as they are."""
+    return f"Its update strategy keeps the pods below number {workload.first_rolled} (`partition`) as they are."
 
 
 def deletion(workload: Workload, old: Mapping[str, str]) -> str:
@@ -264,7 +274,7 @@ def deletion(workload: Workload, old: Mapping[str, str]) -> str:
     return f"kubectl -n {workload.namespace} delete pod {' '.join(sorted(old.values()))}"
 
 
-def _no_pods(workload: Workload, pods: list[Object]) -> str:
+def _no_pods(workload: Workload, pods: Sequence[Pod]) -> str:
     if workload.kind == "CronJob":
         suspended = section(workload.live, "spec").get("suspend") is True
         return "It is suspended; its next run reads the new data." if suspended else "Its next run reads the new data."

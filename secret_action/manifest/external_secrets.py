@@ -175,9 +175,11 @@ def read_consumers(resources: Sequence[Mapping[str, Any]]) -> tuple[Consumer, ..
     for resource in flattened(resources):
         if _string(resource.get("apiVersion")).startswith(_GROUP):
             continue
-        kind, name = _string(resource.get("kind")), str(mapping(resource.get("metadata")).get("name", ""))
+        metadata = mapping(resource.get("metadata"))
+        kind, name = _string(resource.get("kind")), str(metadata.get("name", ""))
+        namespace = _string(metadata.get("namespace"))
         for field, secret, optional in named_secrets(resource):
-            found[Consumer(kind, name, secret, field, optional)] = None
+            found[Consumer(kind, name, secret, field, optional, namespace)] = None
     return tuple(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from secret_action.contract import mode
@@ -143,22 +143,33 @@ def workload_name(result: WorkloadResult) -> str:
     return f"{result.kind} {result.namespace}/{result.name}" if result.name else result.kind
 
 
-def _still_old(report: RunReport) -> tuple[str, ...]:
-    """A sentence on the workloads whose pods do not have the newest data."""
-    old = workloads_in(report, WorkloadState.STILL_OLD)
-    if not old:
-        return ()
-    names = some([quoted(workload_name(result)) for result in old], _FEW_WORKLOADS)
-    verb = "runs" if len(old) == 1 else "run"
-    return (
-        f"{count(len(old), 'workload')} still {verb} with the data from before: {names}. "
-        "The commands that roll them are in the job summary; `restart: changed` does it in the run.",
-    )
+def _not_renewed(report: RunReport) -> Iterator[str]:
+    """A sentence on the workloads whose pods do not have the newest data, and one on those that may not have it."""
+    if old := workloads_in(report, WorkloadState.STILL_OLD):
+        verb = "runs" if len(old) == 1 else "run"
+        how = (
+            "As they are defined no roll renews them; the commands that do are in the job summary."
+            if report.restarts
+            else "The commands that roll them are in the job summary; `restart: changed` does it in the run."
+        )
+        yield f"{count(len(old), 'workload')} still {verb} with the data from before: {_names(old)}. {how}"
+    if unknown := not_checked(report):
+        found = f"{count(len(unknown), 'workload')} not checked for the data from before: {_names(unknown)}."
+        yield f"{found} Why is in the job summary."
+
+
+def not_checked(report: RunReport) -> tuple[WorkloadResult, ...]:
+    """The workloads of which a run that was to roll them does not know whether it had to."""
+    return workloads_in(report, WorkloadState.NOT_CHECKED) if report.restarts else ()
+
+
+def _names(workloads: Iterable[WorkloadResult]) -> str:
+    return some([quoted(workload_name(one)) for one in workloads], _FEW_WORKLOADS)
 
 
 def warnings(report: RunReport) -> tuple[str, ...]:
-    """The run's warnings, the one that no owned key was given a value, and the one on old pods."""
-    told = (*report.warnings, *_still_old(report))
+    """The run's warnings, the one that no owned key was given a value, and those on old pods."""
+    told = (*report.warnings, *_not_renewed(report))
     if not nothing_given(report):
         return told
     return (

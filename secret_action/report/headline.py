@@ -74,13 +74,15 @@ def _cluster(report: RunReport) -> str:
 
 
 def _workloads(report: RunReport) -> str:
-    """`; 2 workloads restarted`, and how many still have old data; empty where there is nothing to tell."""
+    """`; 2 workloads restarted`, and how many have old data, or may have; empty where there is nothing to tell."""
     restarted, old = (
         len(facts.workloads_in(report, state)) for state in (WorkloadState.RESTARTED, WorkloadState.STILL_OLD)
     )
     told = [f"{count(restarted, 'workload')} restarted"] if restarted else []
     if old:
         told.append(f"{count(old, 'workload')} still with the data from before")
+    if unknown := len(facts.not_checked(report)):
+        told.append(f"{count(unknown, 'workload')} not checked")
     return f"; {listed(told)}" if told else ""
 
 

@@ -6,9 +6,12 @@ import pytest
 
 from sandbox.aws import AwsServer
 from sandbox.kubernetes import KubernetesServer
+from sandbox.kubernetes_workloads import Controllers
 from sandbox.real import build
 from sandbox.real.cluster import RealCluster
+from sandbox.real.controllers import NAME, RealControllers
 from tests.conformance.lab import Cluster, Lab
+from tests.conformance.shop import Shop
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +38,22 @@ def cluster(request: pytest.FixtureRequest, aws: AwsServer) -> Iterator[Cluster]
 def lab(cluster: Cluster, aws: AwsServer) -> Lab:
     """A namespace for one test."""
     return Lab(cluster, aws)
+
+
+@pytest.fixture(scope="module")
+def controllers(cluster: Cluster) -> Iterator[Controllers | RealControllers]:
+    """Those of the cluster: nothing rolls without them."""
+    if isinstance(cluster, KubernetesServer):
+        with Controllers(cluster.store) as running:
+            yield running
+        return
+    if build.binary(NAME) is None:
+        pytest.skip(f"{NAME} is not built: python -m sandbox.real.controllers builds it")
+    with RealControllers(cluster) as real:
+        yield real
+
+
+@pytest.fixture
+def shop(cluster: Cluster, aws: AwsServer, controllers: Controllers | RealControllers) -> Shop:
+    """A namespace for one test in which workloads roll."""
+    return Shop(cluster, aws, controllers)

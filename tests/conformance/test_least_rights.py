@@ -1,6 +1,5 @@
 """The rights of `examples/cluster/pipeline-rbac.yaml` suffice, and each that is missing is told or done without."""
 
-import copy
 import itertools
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,18 @@ import yaml
 from secret_action.errors import ClusterError
 from secret_action.model import ContentState, RefreshResult, RefreshState
 from tests.conformance.lab import Lab
-from tests.conformance.product import Product
+from tests.conformance.product import MANAGED, Product
+from tests.conformance.test_deployed import OLDER, REFRESH, application, tools  # noqa: F401
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cluster" / "pipeline-rbac.yaml"
+GITOPS = EXAMPLE.with_name("pipeline-rbac-gitops.yaml")
 SERVICE = "my-service"  # the namespace that the example is written for
 _NUMBERS = itertools.count()
 
 
-def roles() -> list[dict[str, Any]]:
-    return [each for each in yaml.safe_load_all(EXAMPLE.read_text()) if each["kind"] in ("Role", "ClusterRole")]
+def roles(*more: Path) -> list[dict[str, Any]]:
+    documents = [each for file in (EXAMPLE, *more) for each in yaml.safe_load_all(file.read_text())]
+    return [each for each in documents if each["kind"] in ("Role", "ClusterRole")]
 
 
 # What a refresh may use; those of `restart` and `refresh: force` have tests of their own.
@@ -33,21 +35,21 @@ RIGHTS = [
 ]
 
 
-def user(lab: Lab, without: tuple[str, str] | None = None) -> str:
-    """The token of a user with the example's rights in this lab, but for one."""
+def user(lab: Lab, without: tuple[str, str] | None = None, *more: Path) -> str:
+    """The token of a user with the rights of the example, and of more of them, in this lab, but for one."""
     name = f"pipeline-{next(_NUMBERS)}"
     token = ""
-    for role in roles():
+    for role in roles(*more):
         namespace = role["metadata"].get("namespace")
         if namespace == SERVICE:
             namespace = lab.namespace
         elif namespace:
             lab.cluster.create_namespace(namespace)
-        rules = copy.deepcopy(role["rules"])
-        for rule in rules:
-            rule["verbs"] = [
-                verb for verb in rule["verbs"] if all((each, verb) != without for each in rule["resources"])
-            ]
+        rules = [
+            rule | {"resources": [resource], "verbs": [verb for verb in rule["verbs"] if (resource, verb) != without]}
+            for rule in role["rules"]
+            for resource in rule["resources"]
+        ]
         token = lab.cluster.add_user(
             name, [rule for rule in rules if rule["verbs"]], None if namespace is None else [namespace]
         )
@@ -94,3 +96,19 @@ def test_each_right_is_told_or_done_without(lab: Lab, resource: str, verb: str) 
     assert not bad.ok
     assert bad.diagnosis is not None
     assert bad.diagnosis.remedy
+
+
+@pytest.mark.parametrize("verb", ["", "get", "list", "patch"])
+def test_the_example_for_gitops_suffices_to_ask_argo(tools: None, lab: Lab, verb: str) -> None:  # noqa: F811
+    """And each right of it that is missing is done without: what may be read is quoted, and asked where that may be."""
+    labels = MANAGED | {"app.kubernetes.io/instance": f"app-{lab.namespace}"}
+    Product(lab).deploy("x", parameter=lab.parameter(), metadata={"labels": labels})
+    path = application(lab, OLDER, "OutOfSync")
+    product = Product(lab, user(lab, ("applications", verb), GITOPS), timeout=2.0)
+    es = product.rendered("x", parameter=lab.parameter(), refreshInterval="2h", metadata={"labels": labels})
+    (result,) = product.refresh(es)
+    assert result.state is RefreshState.NOT_DEPLOYED
+    assert result.diagnosis is not None
+    assert f"app-{lab.namespace} is OutOfSync" in result.diagnosis.cause
+    asked = lab.read(path)["metadata"].get("annotations", {}).get(REFRESH)
+    assert asked == (None if verb == "patch" else "normal")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import report_samples as samples
 
-from secret_action.model import Annotation, Location, Problem, Severity, Tenants
+from secret_action.model import Annotation, Location, Problem, Severity, Tenants, WorkloadResult, WorkloadState
 from secret_action.report.annotations import LEVEL_LIMIT, MESSAGE_LIMIT, annotate
 
 
@@ -118,3 +118,26 @@ def test_no_given_value_is_a_warning() -> None:
 
 def test_a_good_release_says_nothing() -> None:
     assert annotate(samples.first_release()) == []
+
+
+def workloads(*, restarts: bool) -> list[str]:
+    """The warnings of a run after which one workload has old pods and one could not be judged."""
+    told = (
+        WorkloadResult("Deployment", "shop", "web", WorkloadState.STILL_OLD),
+        WorkloadResult("WebService", "shop", "api", WorkloadState.NOT_CHECKED),
+    )
+    report = replace(samples.second_release(), restarts=restarts, workloads=told)
+    return [one.message for one in annotate(report) if "data from before" in one.message]
+
+
+def test_old_pods_are_a_warning_also_where_the_run_was_to_renew_them() -> None:
+    """A run that only tells of them names the input; one that could not renew them says so, and what it did not see."""
+    (told,) = workloads(restarts=False)
+    assert told == (
+        "1 workload still runs with the data from before: `Deployment shop/web`. "
+        "The commands that roll them are in the job summary; `restart: changed` does it in the run."
+    )
+    old, unknown = workloads(restarts=True)
+    assert old.endswith("`Deployment shop/web`. As they are defined no roll renews them; the commands that do are in "
+                        "the job summary.")  # fmt: skip
+    assert unknown.startswith("1 workload not checked for the data from before: `WebService shop/api`.")

@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 import report_samples as samples
 
-from secret_action.model import Action, ContentState, Problem, RefreshState, RunReport, WriteState
+from secret_action.model import (
+    Action,
+    ContentState,
+    Problem,
+    RefreshState,
+    RunReport,
+    WorkloadResult,
+    WorkloadState,
+    WriteState,
+)
 from secret_action.report.headline import headline
 
 
@@ -48,6 +57,10 @@ def not_judged(service: str, error_in: str = "") -> RunReport:
 
 REFRESHED = replace(samples.first_release(), mode="refresh", plan=None, writes=())
 BEFORE_THE_PLAN = replace(samples.first_release(), plan=None, writes=(), refreshes=())
+WORKLOADS = tuple(
+    WorkloadResult("Deployment", "shop", state, state)
+    for state in (WorkloadState.RESTARTED, WorkloadState.STILL_OLD, WorkloadState.NOT_CHECKED)
+)
 PROVEN, NOT_PROVEN = RefreshState.PROVEN, RefreshState.NOT_PROVEN
 
 
@@ -98,6 +111,16 @@ PROVEN, NOT_PROVEN = RefreshState.PROVEN, RefreshState.NOT_PROVEN
             "The cluster is proven to have them only when `refresh` has run.",
         ),
         (REFRESHED, "Refreshed my-service in prod: all 5 ExternalSecrets proven to hold the wanted values."),
+        (
+            replace(samples.first_release(), restarts=True, workloads=WORKLOADS),
+            "Released my-service to prod: 5 parameters created; all 5 ExternalSecrets proven to hold the new values; "
+            "1 workload restarted, 1 workload still with the data from before and 1 workload not checked.",
+        ),
+        (
+            replace(samples.first_release(), workloads=WORKLOADS[1:]),
+            "Released my-service to prod: 5 parameters created; all 5 ExternalSecrets proven to hold the new values; "
+            "1 workload still with the data from before.",
+        ),
         (
             samples.planning(),
             "Plan for my-service in prod: 1 parameter to create, 2 to update, 1 unchanged, 1 kept. "

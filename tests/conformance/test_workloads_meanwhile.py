@@ -1,0 +1,95 @@
+"""What others do to workloads and Secrets meanwhile is neither undone, nor done twice, nor mistaken for new data."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from secret_action.cluster import changes
+from secret_action.cluster.rollout import restart
+from secret_action.cluster.workload import RESTARTED_AT
+from secret_action.cluster.workloads import look
+from secret_action.model import WorkloadState
+from secret_action.ports import SystemClock
+from tests.conformance.lab import Object
+from tests.conformance.shop import RELOADER, Shop, a_second, available, states
+
+
+def annotated(name: str, value: str) -> Object:
+    return {"spec": {"template": {"metadata": {"annotations": {name: value}}}}}
+
+
+def test_a_roll_by_hand_that_is_on_its_way_is_awaited(shop: Shop) -> None:
+    """Somebody was faster than the run: one roll is enough."""
+    shop.sync()
+    a_second()
+    shop.run("Deployment", "web")
+    a_second()
+    shop.parameter("key", "two")
+    shop.refresh(shop.survey())
+    time.sleep(2.1)
+    shop.troubles[shop.namespace] = "image"
+    now = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+    shop.cluster.request("PATCH", shop.place("Deployment", "web"), annotated(RESTARTED_AT, now))
+    known = shop.survey()
+    shop.refresh(known)
+    seen = look(shop.api, known, restart=True)
+    assert [one.state for one in seen.standings] == [WorkloadState.STILL_OLD]
+    shop.troubles.clear()
+    (done,) = restart(shop.api, seen, 20, shop.log, SystemClock())
+    assert done.state is WorkloadState.RESTARTED
+    assert shop.generation("Deployment", "web") == 2
+
+
+def test_a_roll_of_reloader_whose_pods_do_not_come_up_fails_the_run(shop: Shop) -> None:
+    """Though no pod with the old data is left, there is none with the new data either."""
+    shop.sync()
+    a_second()
+    shop.run("StatefulSet", "queue", metadata={"annotations": RELOADER})
+    a_second()
+    shop.parameter("key", "two")
+    known = shop.survey()
+    shop.refresh(known)
+    shop.troubles[shop.namespace] = "crash"
+    a_second()
+    old = shop.pods().keys()
+    shop.cluster.request("PATCH", shop.place("StatefulSet", "queue"), annotated("reloaded", "db"))
+    shop.wait_for(shop.place("StatefulSet", "queue"), lambda live: not available(live) and not old & shop.pods().keys())
+    seen = look(shop.api, known, restart=True)
+    (failed,) = restart(shop.api, seen, 20, shop.log, SystemClock())
+    shop.troubles.clear()
+    assert failed.state is WorkloadState.FAILED
+    assert failed.detail.startswith("Its new pods do not become available: ")
+    assert "CrashLoopBackOff" in failed.detail
+    assert shop.generation("StatefulSet", "queue") == 2
+
+
+def test_labels_that_others_change_are_no_new_data(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GitOps tool labels each release, and ESO copies that to the Secret: nothing is rolled for it."""
+    monkeypatch.setattr(changes, "_LONGEST", 2.0)  # instead of a wait of five minutes
+    shop.sync()
+    a_second()
+    shop.run("Deployment", "web")
+    a_second()
+    for run in (1, 2):
+        assert states(shop.release()) == {"web": "up to date"}
+        time.sleep(3.1)
+        version = {"metadata": {"labels": {"app.kubernetes.io/version": f"1.{run}.0"}}}
+        shop.cluster.request("PATCH", f"{shop.path}/db?fieldManager=argocd-controller", version)
+        labelled = lambda secret, version=version: version["metadata"]["labels"].items() <= labels(secret).items()  # noqa: E731
+        shop.wait_for(f"{shop.secrets}/db", labelled)
+    assert states(shop.release()) == {"web": "up to date"}
+    a_second()
+    shop.parameter("key", "two")
+    shop.cluster.request(
+        "PATCH", f"{shop.path}/db?fieldManager=argocd-controller", {"metadata": {"labels": {"again": "yes"}}}
+    )
+    shop.wait_for(f"{shop.secrets}/db", lambda secret: "again" in labels(secret))
+    a_second()
+    assert states(shop.release()) == {"web": "restarted"}
+
+
+def labels(thing: Object) -> Object:
+    found: Object = thing["metadata"].get("labels", {})
+    return found

@@ -1,0 +1,220 @@
+"""Which workloads run with old data, and how far a roll is: decided from objects alone."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from secret_action.cluster import changes
+from secret_action.cluster.claims import with_claims
+from secret_action.cluster.owners import Above
+from secret_action.cluster.pods import pod
+from secret_action.cluster.progress import progress
+from secret_action.cluster.roll import Roll
+from secret_action.cluster.scene import Scene
+from secret_action.cluster.standing import Dated, Step, standing
+from secret_action.cluster.workload import RESTARTED_AT, Workload
+from secret_action.model import Consumer, WorkloadState
+
+CHANGED = datetime(2026, 5, 2, 12, 0, 0, tzinfo=UTC)
+BEFORE, AFTER = "2026-05-01T00:00:00Z", "2026-05-03T00:00:00Z"
+SPEC = {"containers": [{"name": "app", "envFrom": [{"secretRef": {"name": "db"}}]}]}
+PLAIN = {"containers": [{"name": "app"}]}
+RUNNING = [{"name": "app", "state": {"running": {"startedAt": BEFORE}}}]
+DB = {"db": Dated(CHANGED, datetime(2025, 1, 1, tzinfo=UTC), {})}
+
+
+def live_pod(name="p", made=BEFORE, spec=SPEC, phase="Running", **status):
+    metadata = {"namespace": "shop", "name": name, "uid": f"uid-{name}", "creationTimestamp": made}
+    return pod({"metadata": metadata, "spec": spec, "status": {"phase": phase, **status}})
+
+
+def workload(kind="Deployment", template=SPEC, status=None, annotations=None, name="w", **spec):
+    template = {"metadata": {"annotations": annotations or {}}, "spec": template}
+    metadata = {"namespace": "shop", "name": name, "generation": 1}
+    live = {"metadata": metadata, "spec": {"template": template, **spec}, "status": status or {}}
+    return Workload(kind, live, template)
+
+
+DONE = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+HALF = DONE | {"replicas": 2, "availableReplicas": 1}
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "state"),
+    [
+        (SPEC, {"containerStatuses": RUNNING}, "still old"),
+        (SPEC, {}, "still old"),
+        (SPEC, {"phase": "Pending"}, "up to date"),
+        (SPEC, {"phase": "Pending", "containerStatuses": [{"name": "app", "state": {"waiting": {}}}]}, "up to date"),
+        (SPEC, {"containerStatuses": [{"name": "side", "state": {"running": {"startedAt": BEFORE}}}]}, "still old"),
+        (
+            {"initContainers": SPEC["containers"], **PLAIN},
+            {"phase": "Pending", "initContainerStatuses": [{"name": "app", "state": {"terminated": {"exitCode": 0}}}]},
+            "still old",
+        ),
+    ],
+)
+def test_a_pod_that_runs_counts_as_old_also_where_no_kubelet_tells_of_its_containers(spec, status, state):
+    """Virtual nodes may not; only one that is known not to have started has read nothing yet."""
+    found = standing(workload(template=spec), [live_pod(spec=spec, **status)], DB)
+    assert found.state == state
+
+
+def test_each_pod_counts_by_what_it_reads_itself():
+    """A webhook has added the Secret to one, and another is of a template that did not have it."""
+    found = standing(workload(template=PLAIN), [live_pod("a"), live_pod("b", spec=PLAIN)], DB)
+    assert (found.state, found.old) == (WorkloadState.STILL_OLD, {"uid-a": "a"})
+    assert standing(workload(template=PLAIN), [live_pod(spec=PLAIN)], DB) is None
+
+
+def test_a_rollout_whose_template_is_elsewhere_is_known_by_its_pods():
+    """Argo also takes it from a ReplicaSet or a PodTemplate."""
+    rollout = workload("Rollout", {}, workloadRef={"kind": "PodTemplate", "name": "w"})
+    assert standing(rollout, [live_pod()], DB).step is Step.ROLL
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "step"),
+    [
+        ("", HALF, Step.ROLL),
+        ("2026-05-02T12:00:00Z", HALF, Step.ROLL),
+        ("2026-05-02T12:00:01Z", HALF, Step.WAIT),
+        ("2026-05-02T14:00:01+02:00", HALF, Step.WAIT),
+        ("2026-05-02T14:00:00+02:00", HALF, Step.ROLL),
+        ("2026-05-03T00:00:00Z", DONE, Step.ROLL),
+        ("yesterday", HALF, Step.ROLL),
+    ],
+)
+def test_a_roll_since_the_change_that_is_not_done_is_awaited(asked, status, step):
+    """By whoever; one that is done and has left old pods was another's."""
+    rolled = workload(status=status, annotations={RESTARTED_AT: asked})
+    assert standing(rolled, [live_pod()], DB).step is step
+
+
+def test_a_roll_that_was_on_its_way_and_left_old_pods_is_followed_by_ours():
+    """Its time was another clock's."""
+    roll = Roll(standing(workload(status=HALF, annotations={RESTARTED_AT: AFTER}), [live_pod()], DB))
+    assert not roll.due
+    roll.seen(workload(status=HALF).live, [live_pod()], 1.0)
+    assert not roll.due
+    roll.seen(workload(status=DONE).live, [live_pod()], 2.0)
+    assert roll.due
+    roll.begun(workload(status=DONE).live)
+    roll.seen(workload(status=DONE).live, [live_pod()], 3.0)
+    assert not roll.due
+    roll.seen(workload(status=DONE).live, [live_pod("new", AFTER)], 4.0)
+    assert roll.told(0.0, 5.0).state is WorkloadState.RESTARTED
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "spec", "waits"),
+    [
+        ("Deployment", HALF, {}, True),
+        ("Deployment", HALF, {"paused": True}, False),
+        ("StatefulSet", HALF, {"updateStrategy": {"type": "OnDelete"}}, False),
+        ("CronJob", {}, {}, False),
+    ],
+)
+def test_where_reloader_has_rolled_for_fresh_data_the_new_pods_are_awaited(kind, status, spec, waits):
+    """Unless nothing comes of a changed template."""
+    fresh = {"db": Dated(CHANGED, None, {}, fresh=True)}
+    told = {"metadata": {"annotations": {"reloader.stakater.com/auto": "true"}}}
+    one = workload(kind, status=status, **spec)
+    one = Workload(kind, one.live, one.template | told)
+    assert (standing(one, [], fresh).step is Step.WAIT) is waits
+    assert standing(one, [], DB).step is Step.NONE
+
+
+@pytest.mark.parametrize(
+    ("start", "kept", "old"),
+    [({}, {"w-0"}, {"w-1", "w-2"}), ({"ordinals": {"start": 1}}, {"w-1"}, {"w-2", "w-3"})],
+)
+def test_a_partition_keeps_the_pods_below_it_and_no_others(start, kept, old):
+    """Those from it on are rolled, and the rest is said."""
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    one = workload("StatefulSet", updateStrategy=rolling, replicas=3, **start)
+    found = standing(one, [live_pod(name) for name in sorted(kept | old)], DB)
+    assert (set(found.kept.values()), set(found.old.values()), found.step) == (kept, old, Step.ROLL)
+    assert found.command.endswith(" ".join(sorted(kept | old)))
+    none = standing(one, [live_pod(name) for name in kept], DB)
+    assert (none.state, none.step) == (WorkloadState.STILL_OLD, Step.NONE)
+
+
+def test_a_roll_with_a_partition_is_done_when_the_pods_from_it_on_are_new():
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    status = {"observedGeneration": 1, "currentRevision": "a", "updateRevision": "b", "availableReplicas": 3}
+    for new, words in ((1, "1 of 2 pods are new"), (2, "")):
+        one = workload("StatefulSet", None, status | {"updatedReplicas": new}, updateStrategy=rolling, replicas=3)
+        assert progress(one, [], ()).words == words
+
+
+def test_a_claim_is_asked_for_in_its_own_namespace():
+    """Another namespace may have a Secret of the same name."""
+    consumer = Consumer("WebService", "shop", "db", "secret1Name", namespace="shop")
+    scene = Scene((workload(template=PLAIN),), {}, frozenset())
+
+    class Owners:
+        def above(self, workloads):
+            return {one.key: Above(frozenset({("WebService", "shop")})) for one in workloads}
+
+    found, unknown = with_claims(Owners(), scene, (consumer,), {("shop", "db"), ("other", "db")})
+    assert ([use.secret for use in found.workloads[0].claimed], unknown) == (["db"], ())
+
+
+def test_of_a_pod_only_what_matters_is_kept():
+    """Thousands are listed: not their values, their mounts, their managers."""
+    spec = {"containers": [{"name": "app", "env": [{"name": "X", "value": "marker"}], "image": "marker"}]}
+    metadata = {"namespace": "shop", "name": "p", "managedFields": ["marker"], "annotations": {"marker": "marker"}}
+    status = {"containerStatuses": [{"name": "app", "image": "marker"}], "conditions": [{"type": "marker"}]}
+    assert "marker" not in repr(pod({"metadata": metadata, "spec": spec, "status": status}))
+
+
+HOUR = timedelta(hours=1)
+
+
+def noted(secret, asked, *writers):
+    """An ExternalSecret with our annotation of that time, and what others wrote of it."""
+    ours = {"manager": "secret-sync", "time": changes.spelled(asked), "fieldsV1": fields(f"f:{changes.ANNOTATION}")}
+    annotations = {changes.ANNOTATION: f"token{changes.note(secret, CHANGED)}"}
+    return {"metadata": {"annotations": annotations, "managedFields": [ours, *writers]}, "spec": {}}
+
+
+def fields(*annotations, labels=()):
+    return {
+        "f:metadata": {"f:annotations": {name: {} for name in annotations}, "f:labels": {f"f:{n}": {} for n in labels}}
+    }
+
+
+def writer(when, **more):
+    return {
+        "manager": "argocd-controller",
+        "time": changes.spelled(when),
+        "fieldsV1": fields(labels=["version"]),
+        **more,
+    }
+
+
+ASKED = CHANGED + HOUR
+LATER = ASKED + 5 * HOUR
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("writers", "found"),
+    [
+        ([], LATER),
+        ([writer(LATER - SECOND)], CHANGED),
+        ([writer(LATER)], CHANGED),
+        ([writer(LATER + SECOND)], LATER),
+        ([writer(LATER - HOUR)], LATER),
+        ([writer(LATER - SECOND, subresource="status")], LATER),
+        ([writer(LATER - SECOND, fieldsV1={"f:metadata": {"f:finalizers": {}}})], LATER),
+        ([writer(LATER - SECOND, fieldsV1={"f:spec": {"f:data": {}}})], LATER),
+    ],
+)
+def test_a_write_of_the_secret_right_after_labels_of_others_is_no_new_data(writers, found):
+    """Where its hash is the one that was noted. What nothing explains may be data that came and went."""
+    secret = changes.SecretData("uid", "hash", LATER, None)
+    assert changes.last_change(secret, noted(secret, ASKED, *writers)) == found
+    other = changes.SecretData("uid", "other", LATER, None)
+    assert changes.last_change(other, noted(secret, ASKED, *writers)) == LATER
