@@ -96,9 +96,9 @@ def moment(rfc3339: str) -> datetime | None:
     """A time of the API server's, whole seconds in UTC; None for what is none."""
     try:
         found = datetime.fromisoformat(rfc3339)
-    except ValueError:
+        return found.astimezone(UTC).replace(microsecond=0) if found.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC).replace(microsecond=0) if found.tzinfo else None
 
 
 def after(changed: datetime) -> str:

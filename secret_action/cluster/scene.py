@@ -21,6 +21,7 @@ from secret_action.cluster.workload import KINDS, Workload
 from secret_action.errors import ClusterError
 from secret_action.model import Consumer, Problem, WorkloadResult, WorkloadState
 
+_PODS = "100"  # in one answer: each is some 50 KiB as it comes, and several namespaces are read at a time
 _ROLLOUTS_GROUP, _ROLLOUTS_VERSION = "argoproj.io", "v1alpha1"
 
 Key = tuple[str, str]
@@ -155,7 +156,7 @@ def live_list(api: KubernetesApi, place: Place) -> tuple[Object, ...]:
 
 def pod_list(api: KubernetesApi, namespace: str) -> tuple[Pod, ...]:
     """All pods of a namespace."""
-    return tuple(pod(live) for page, _ in api.pages(PODS.at(namespace)) for live in page)
+    return tuple(pod(live) for page, _ in api.pages(PODS.at(namespace), limit=_PODS) for live in page)
 
 
 def named(consumers: Iterable[Consumer], secrets: Collection[Key]) -> list[tuple[Consumer, Key]]:

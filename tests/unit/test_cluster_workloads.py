@@ -83,6 +83,7 @@ def test_a_rollout_whose_template_is_elsewhere_is_known_by_its_pods():
         ("2026-05-02T14:00:00+02:00", HALF, Step.ROLL),
         ("2026-05-03T00:00:00Z", DONE, Step.ROLL),
         ("yesterday", HALF, Step.ROLL),
+        ("0001-01-01T00:00:00+14:00", HALF, Step.ROLL),
     ],
 )
 def test_a_roll_since_the_change_that_is_not_done_is_awaited(asked, status, step):
