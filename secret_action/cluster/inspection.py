@@ -100,7 +100,7 @@ def inspect(
     live = _live(api, resource, {target.namespace for target in wanted})
     _check_rights(api, resource, {target.namespace: target.name for target in wanted if target.managed})
     stores, unready = _stores(api, resource, wanted)
-    warnings = (*unselected, *unready)
+    warnings = (*api.warnings, *unselected, *unready)
     inspection = Inspection(resource, served, (), stores, warnings)
     found = tuple(_found(target, live.get(target.key), inspection) for target in wanted)
     there = sum(1 for one in found if one.live is not None)
