@@ -262,7 +262,7 @@ class _Reader:
         kubeconfig, source = self._inputs.get("kubeconfig", "").strip(), "input `kubeconfig`"
         if not kubeconfig:
             kubeconfig, source = self._environ.get("KUBECONFIG", "").strip(), "variable KUBECONFIG"
-        return ClusterSettings(
+        settings = ClusterSettings(
             kubeconfig=SecretValue(kubeconfig) if kubeconfig else None,
             kubeconfig_from=source if kubeconfig else "",
             context=self._text("kube-context"),
@@ -274,6 +274,18 @@ class _Reader:
             restart=self._choice("restart"),
             timeout=self._timeout(),
         )
+        # Each of these would be passed over in silence. The variable KUBECONFIG may be the runner's own.
+        if settings.eks_cluster:
+            for name in ("kubeconfig", "kube-context"):
+                if self._inputs.get(name, "").strip():
+                    self._wrong(name, "is given beside eks-cluster, which needs none.", "Keep one of the two.")
+        if settings.restart == "changed" and settings.refresh == "never":
+            self._wrong(
+                "restart",
+                "is `changed` and refresh is `never`: workloads are rolled after the proof that a refresh gives.",
+                "Leave restart out, or refresh as well.",
+            )
+        return settings
 
     def _tags(self) -> dict[str, str]:
         tags: dict[str, str] = {}

@@ -31,7 +31,9 @@ _ACCESS_REVIEWS = Resource("authorization.k8s.io/v1", "selfsubjectaccessreviews"
 class KubernetesApi:
     """One cluster, spoken to with one account. Safe to use from several threads."""
 
-    def __init__(self, transport: Transport, *, clock: Clock | None = None) -> None:
+    def __init__(self, transport: Transport, *, clock: Clock | None = None, warnings: tuple[str, ...] = ()) -> None:
+        self.warnings = warnings
+        """What the reader must know of the connection."""
         self._transport = transport
         self._clock = clock or SystemClock()
         self._not_before = 0.0

@@ -9,30 +9,32 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-import ipaddress
 import os
-import re
-import ssl
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
+from secret_action.cluster.addresses import password_in, without_userinfo
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.credentials import BearerToken, FixedHeader, Token, run_plugin, token_of, usable_token
+from secret_action.cluster.client import load_certificates, new_configuration, new_tls, open_api
+from secret_action.cluster.credentials import BearerToken, FixedHeader, Token, token_in_file, usable_token
 from secret_action.cluster.kubeconfig import Access, read_kubeconfig
-from secret_action.cluster.live import section
-from secret_action.cluster.transport import Authorization, HttpTransport
+from secret_action.cluster.live import section, text
+from secret_action.cluster.plugin import run_plugin, token_of
+from secret_action.cluster.transport import Authorization
 from secret_action.errors import InputError
 from secret_action.model import Problem
 from secret_action.ports import Clock, Log, SystemClock
 from secret_action.settings import ClusterSettings
 
-_CONNECTIONS = 16  # kept open per host; more are made when needed
 _EKS_TOKEN_SECONDS = 14 * 60.0  # EKS takes a token for 15 minutes from the time that it was signed
 _SECRETS_OF_USER = ("token", "password", "client-key-data")
 _SECRETS_OF_PROVIDER = ("id-token", "refresh-token", "access-token", "client-secret")
+_UNVERIFIED = (
+    "The kubeconfig sets insecure-skip-tls-verify, so anyone on the way can read and change what this run sends and "
+    "is told. Put the cluster's CA into certificate-authority-data instead."
+)
 
 
 class Eks(Protocol):
@@ -63,59 +65,79 @@ def connect(
         return _to_kubeconfig(
             read_kubeconfig(settings.kubeconfig.reveal(), source, settings.context), source, log, clock
         )
-    return _in_cluster(log)
+    if settings.context:  # a kubeconfig that came empty: another cluster than the one that is meant
+        raise InputError(
+            Problem(
+                f"kube-context asks for “{settings.context}”, and there is no kubeconfig.",
+                "Set kubeconfig; a secret that is not there, or not for this job, is an empty text.",
+            )
+        )
+    return _in_cluster(log, clock)
 
 
 def _to_eks(name: str, eks: Eks, log: Log, clock: Clock) -> KubernetesApi:
     endpoint, authority = eks.describe_cluster(name)
     log.line(f"Cluster: EKS {name} at {endpoint}")
     token = BearerToken(lambda: Token(eks.token(name), _EKS_TOKEN_SECONDS), log, clock)
-    configuration = _configuration()
+    configuration = new_configuration()
     configuration.host = endpoint
-    context = _tls(verify=True)
+    context = new_tls(verify=True)
     context.load_verify_locations(cadata=base64.b64decode(authority).decode())
-    return _api(configuration, context, token)
+    return open_api(configuration, context, token, log)
 
 
 def _to_kubeconfig(access: Access, source: str, log: Log, clock: Clock) -> KubernetesApi:
-    for url in (access.cluster["server"], access.cluster.get("proxy-url")):
-        _mask_userinfo(url, log)
-    access = replace(access, cluster={**access.cluster, "server": _without_userinfo(access.cluster["server"])})
+    for url in (access.cluster["server"], access.cluster.get("proxy-url", "")):
+        if password := password_in(url):
+            log.mask(password)
+    access = replace(access, cluster={**access.cluster, "server": without_userinfo(access.cluster["server"])})
+    verify = not access.cluster.get("insecure-skip-tls-verify")
     others = [f"“{name}”" for name in access.contexts if name != access.context]
     log.line(
         f"Cluster: {access.cluster['server']}, context “{access.context}”"
         + (f" (others in {source}: {', '.join(others)})" if others else "")
+        + ("" if verify else "; its certificate is not verified")
     )
-    verify = not access.cluster.get("insecure-skip-tls-verify")
-    if not verify:
-        log.line(
-            "Warning: the kubeconfig sets insecure-skip-tls-verify, so anyone on the way can read what this run sends. "
-            "Put the cluster's CA into certificate-authority-data instead."
-        )
-    user = dict(access.user)
-    authorization: Authorization | None = None
-    if "exec" in user:
-        status = run_plugin(user["exec"], access.cluster, access.folder, source)
-        if "clientCertificateData" in status and "token" not in status:
-            user = {
-                "client-certificate-data": _base64(status["clientCertificateData"]),
-                "client-key-data": _base64(status.get("clientKeyData", "")),
-            }
-        else:
-            user = {}
-            authorization = BearerToken(_plugin_tokens(status, access, source), log, clock)
-    _mask(user, log)
+    _mask(access.user, log)
+    user, token = _account(access, source, log, clock)
     with tempfile.TemporaryDirectory(prefix="secret-sync-") as folder:  # mode 0700
         configuration = _loaded(access, user, folder, source)
-        if user and not configuration.api_key and not configuration.cert_file:
+        if user and token is None and not configuration.api_key and not configuration.cert_file:
             raise InputError(_no_credentials(access, source))
-        context = _tls(verify=verify)
-        _load_certificates(context, configuration, source)
-    if access.cluster.get("proxy-url"):
-        configuration.no_proxy = ""  # as kubectl: NO_PROXY is about the proxy of the environment
-    elif _is_loopback(configuration.host):
-        configuration.proxy = None  # as kubectl: Go never sends a loopback address through the environment's proxy
-    return _api(configuration, context, authorization or _own_header(configuration, source, log))
+        context = new_tls(verify=verify)
+        load_certificates(context, configuration, source)
+    return open_api(
+        configuration,
+        context,
+        token or _own_header(configuration, source, log),
+        log,
+        proxy_url_of=source if access.cluster.get("proxy-url") else "",
+        warnings=() if verify else (_UNVERIFIED,),
+    )
+
+
+def _account(access: Access, source: str, log: Log, clock: Clock) -> tuple[Mapping[str, Any], BearerToken | None]:
+    """What the Kubernetes client reads of the user, and the token that we keep fresh ourselves."""
+    user = dict(access.user)
+    if path := user.pop("tokenFile", ""):
+        user.pop("token", None)  # as kubectl: the file has precedence
+        return user, _token_in(path, source, log, clock)
+    if user.pop("exec", None) is None or "token" in user:
+        return user, None
+    status = run_plugin(access, source)
+    if certificate := text(status, "clientCertificateData"):
+        user["client-certificate-data"] = _base64(certificate)
+        user["client-key-data"] = _base64(text(status, "clientKeyData"))
+        _mask(user, log)
+        if not text(status, "token"):
+            return user, None
+    return user, BearerToken(_plugin_tokens(status, access, source), log, clock)
+
+
+def _token_in(path: str, source: str, log: Log, clock: Clock) -> BearerToken:
+    token = BearerToken(token_in_file(path, source), log, clock)
+    token()  # one that no header takes is told now
+    return token
 
 
 def _plugin_tokens(first: Mapping[str, Any], access: Access, source: str) -> Callable[[], Token]:
@@ -123,8 +145,7 @@ def _plugin_tokens(first: Mapping[str, Any], access: Access, source: str) -> Cal
     runs = [first]
 
     def fetch() -> Token:
-        status = runs.pop() if runs else run_plugin(access.user["exec"], access.cluster, access.folder, source)
-        return token_of(status, source)
+        return token_of(runs.pop() if runs else run_plugin(access, source), source)
 
     return fetch
 
@@ -139,7 +160,7 @@ def _loaded(access: Access, user: Mapping[str, Any], folder: str, source: str) -
         "clusters": [{"name": "chosen", "cluster": dict(access.cluster)}],
         "users": [{"name": "chosen", "user": dict(user)}],
     }
-    configuration = _configuration()
+    configuration = new_configuration()
     loader: Any = kube_config.KubeConfigLoader
     try:
         loader(config, temp_file_path=folder).load_and_set(configuration)
@@ -155,29 +176,6 @@ def _loaded(access: Access, user: Mapping[str, Any], folder: str, source: str) -
     return configuration
 
 
-def _load_certificates(context: ssl.SSLContext, configuration: Any, source: str) -> None:
-    """Reads CA and client certificate into memory, so that their files can go at once."""
-    try:
-        if configuration.ssl_ca_cert:
-            context.load_verify_locations(configuration.ssl_ca_cert)
-        else:
-            context.load_default_certs()
-    except (ssl.SSLError, OSError):
-        raise InputError(_bad_certificate(source, "certificate-authority-data")) from None
-    try:
-        if configuration.cert_file:
-            context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    except (ssl.SSLError, OSError):
-        raise InputError(_bad_certificate(source, "client-certificate-data or client-key-data")) from None
-
-
-def _bad_certificate(source: str, where: str) -> Problem:
-    return Problem(
-        f"{source}: {where} is not a certificate in PEM, or does not fit.",
-        "Pass the kubeconfig as `kubectl config view --raw --minify --flatten` prints it.",
-    )
-
-
 def _no_credentials(access: Access, source: str) -> Problem:
     how = f"only {', '.join(sorted(access.user))}" if access.user else "nothing"
     return Problem(
@@ -186,10 +184,10 @@ def _no_credentials(access: Access, source: str) -> Problem:
     )
 
 
-def _in_cluster(log: Log) -> KubernetesApi:
+def _in_cluster(log: Log, clock: Clock) -> KubernetesApi:
     from kubernetes.config import ConfigException, incluster_config
 
-    configuration = _configuration()
+    configuration = new_configuration()
     load: Any = incluster_config.load_incluster_config
     try:
         load(client_configuration=configuration)
@@ -203,41 +201,14 @@ def _in_cluster(log: Log) -> KubernetesApi:
             )
         ) from None
     log.line(f"Cluster: {configuration.host}, as this pod's service account")
-    context = _tls(verify=True)
-    _load_certificates(context, configuration, "the service account's CA")
-    return _api(configuration, context, _own_header(configuration, "the service account", log))
-
-
-def _configuration() -> Any:
-    from kubernetes.client.configuration import Configuration
-
-    configuration = Configuration()
-    configuration.retries = False
-    configuration.connection_pool_maxsize = _CONNECTIONS
-    return configuration
-
-
-def _tls(*, verify: bool) -> ssl.SSLContext:
-    from urllib3.util.ssl_ import create_urllib3_context
-
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if verify else ssl.CERT_NONE)
-    # Python ≥ 3.13 refuses a CA without Authority Key Identifier, as EKS clusters of 1.16 or earlier have it
-    # (kubernetes-client/python#2394). kubectl accepts it: chain, expiry and host name are checked all the same.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
-def _api(configuration: Any, context: ssl.SSLContext, authorization: Authorization) -> KubernetesApi:
-    from kubernetes.client.rest import RESTClientObject
-
-    configuration.ssl_ca_cert = configuration.cert_file = configuration.key_file = None  # are in the context
-    rest = RESTClientObject(configuration)
-    rest.pool_manager.connection_pool_kw["ssl_context"] = context
-    return KubernetesApi(HttpTransport(configuration.host, rest, authorization))
+    context = new_tls(verify=True)
+    load_certificates(context, configuration, "the service account's CA")
+    token = _token_in(incluster_config.SERVICE_TOKEN_FILENAME, "the service account", log, clock)
+    return open_api(configuration, context, token, log)
 
 
 def _own_header(configuration: Any, source: str, log: Log) -> Authorization:
-    """The client's own reading, which renews a service account's token from its file. Masks what it reads."""
+    """The client's own reading, which renews the token of an auth-provider. Masks what it reads."""
 
     @functools.lru_cache(maxsize=1)
     def tidy(found: str) -> str:
@@ -251,24 +222,6 @@ def _own_header(configuration: Any, source: str, log: Log) -> Authorization:
 
     header()  # a token that no header takes is told now
     return FixedHeader(header)
-
-
-def _is_loopback(server: str) -> bool:
-    host = urlsplit(server).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _without_userinfo(url: str) -> str:
-    return re.sub(r"^(\w+://)?[^/?#]*@", r"\1", url)
-
-
-def _mask_userinfo(url: Any, log: Log) -> None:
-    """Up to the last `@`: a password may hold what a URL may not."""
-    if isinstance(url, str) and (match := re.match(r"(?:\w+://)?([^:/@]*:)?(.+)@", url, re.DOTALL)):
-        log.mask(match[2])
 
 
 def _mask(user: Mapping[str, Any], log: Log) -> None:

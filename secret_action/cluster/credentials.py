@@ -1,27 +1,20 @@
-"""Credentials that run out: tokens of exec plug-ins and of EKS, renewed while a run waits."""
+"""Credentials that run out: tokens of files, of exec plug-ins and of EKS, renewed while a run waits."""
 
 from __future__ import annotations
 
-import os
+import math
 import re
-import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
-from secret_action.cluster.errors import clean
-from secret_action.errors import ClusterError, InputError
+from secret_action.errors import ClusterError, InputError, SecretSyncError
 from secret_action.model import Problem
 from secret_action.ports import Clock, Log
 
-# What a credential plug-in may need. All else stays out of its environment: the step's holds secret values.
-_PLUGIN_NAMES = {"PATH", "HOME", "USER", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}
-_PLUGIN_PREFIXES = ("AWS_", "AZURE_", "AAD_", "ARM_", "GOOGLE_", "CLOUDSDK_", "KUBE", "USE_GKE_")
-_PLUGIN_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"}
-
 _EARLY = 60.0  # seconds before its end that a token is renewed
+_AGAIN = 10.0  # the fewest seconds between two renewals that nobody asked for
+_REREAD = 60.0  # seconds after which a token's file is read again, as client-go does
 
 
 @dataclass(frozen=True)
@@ -30,6 +23,15 @@ class Token:
 
     text: str = field(repr=False)
     seconds: float | None
+    look_again: float = math.inf
+    """Seconds after which there may be another one, where it does not say how long it is good for."""
+
+    @property
+    def renew_in(self) -> float:
+        """Seconds after which another one is fetched."""
+        if self.seconds is None:
+            return self.look_again
+        return max(self.seconds - _EARLY, self.seconds / 2, _AGAIN)  # also by a clock that is an hour off
 
 
 class BearerToken:
@@ -41,25 +43,39 @@ class BearerToken:
         self._clock = clock
         self._lock = threading.Lock()
         self._header = ""
-        self._renew_at: float | None = None
+        self._renew_at = self._ends_at = -math.inf
 
     def __call__(self) -> str:
-        """The header's value. Raises what fetching raises."""
+        """The header's value. Raises what fetching raises, as a ClusterError where there has been a token before."""
         with self._lock:
-            if not self._header or (self._renew_at is not None and self._clock.now() >= self._renew_at):
-                token = self._fetch()
-                self._log.mask(token.text)
-                self._header = f"Bearer {token.text}"
-                lasting = token.seconds
-                self._renew_at = None if lasting is None else self._clock.now() + max(lasting - _EARLY, lasting / 2)
+            if self._clock.now() >= self._renew_at:
+                self._renew()
             return self._header
 
     def renew(self, refused: str) -> bool:
-        """Forgets a header that the cluster did not accept, unless it has been renewed since. Always worth a try."""
+        """Fetches another one for a header that the cluster did not accept, unless that has been done since."""
         with self._lock:
             if self._header == refused:
-                self._header = ""
-        return True
+                self._renew_at = self._ends_at = -math.inf
+        return self() != refused
+
+    def _renew(self) -> None:
+        try:
+            token = self._fetch()
+        except SecretSyncError as error:
+            now = self._clock.now()
+            if now < self._ends_at:
+                self._log.line(f"The cluster's token is good for a while yet, and could not be renewed: {error}")
+                self._renew_at = now + _AGAIN
+                return
+            if self._header:  # the run is under way: no longer a matter of inputs
+                raise ClusterError(*error.problems) from None
+            raise
+        self._log.mask(token.text)
+        self._header = f"Bearer {token.text}"
+        now = self._clock.now()
+        self._renew_at = now + token.renew_in
+        self._ends_at = math.inf if token.seconds is None else now + token.seconds
 
 
 class FixedHeader:
@@ -73,60 +89,30 @@ class FixedHeader:
         return self._read()
 
     def renew(self, refused: str) -> bool:
-        """Whether it reads another one now: a service account's token is a file that the kubelet renews."""
+        """Whether it reads another one now."""
         return self._read() != refused
 
 
-def run_plugin(plugin: Any, cluster: Mapping[str, Any], folder: str, source: str) -> Mapping[str, Any]:
-    """Runs a kubeconfig's exec plug-in; returns the `status` of the ExecCredential that it prints.
+def token_in_file(path: str, source: str) -> Callable[[], Token]:
+    """Reads a token that somebody else renews: the kubelet, a sidecar. source: whose it is, for messages.
 
-    Raises InputError where its program is not there, ClusterError where it fails.
+    What it returns raises InputError where the file cannot be read or holds no token.
     """
-    from kubernetes.config import ConfigException, exec_provider, kube_config
 
-    command = str(plugin.get("command") or "") if isinstance(plugin, Mapping) else ""
-    if not command or shutil.which(os.path.join(folder, command) if "/" in command else command) is None:
-        raise InputError(_plugin_missing(command, plugin, source))
-    node: Any = kube_config.ConfigNode
-    new_provider: Any = exec_provider.ExecProvider
-    try:
-        provider = new_provider(node("exec", plugin), folder, node("cluster", cluster))
-        provider.env = plugin_environment(os.environ) | _own_environment(plugin)
-        status = provider.run()
-    except (ConfigException, OSError, KeyError, TypeError, ValueError) as error:
-        raise ClusterError(
-            Problem(
-                f"{source}: its credential plug-in “{command}” failed: {clean(str(error))}",
-                "Run the same command by hand with the same credentials; or set eks-cluster, or use a token.",
-            )
-        ) from None
-    return status if isinstance(status, Mapping) else {}
+    def fetch() -> Token:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found = file.read()
+        except OSError as error:
+            raise InputError(
+                Problem(
+                    f"{source}: the file of its token cannot be read ({error.strerror}).",
+                    "See that it is there for the whole run and that this action's user may read it.",
+                )
+            ) from None
+        return Token(usable_token(found, source), None, _REREAD)
 
-
-def plugin_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The part of this process's environment that a credential plug-in may see."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in _PLUGIN_NAMES or name.startswith(_PLUGIN_PREFIXES) or name.upper() in _PLUGIN_PROXIES
-    }
-
-
-def _own_environment(plugin: Mapping[str, Any]) -> dict[str, str]:
-    return {str(item["name"]): str(item["value"]) for item in plugin.get("env") or []}
-
-
-def token_of(status: Mapping[str, Any], source: str) -> Token:
-    """The token in an ExecCredential's status. Raises ClusterError where there is none."""
-    token = status.get("token")
-    if not isinstance(token, str) or not token:
-        raise ClusterError(
-            Problem(
-                f"{source}: its credential plug-in gave neither a token nor a client certificate.",
-                "Run the same command by hand; or set eks-cluster, or use a token.",
-            )
-        )
-    return Token(usable_token(token, source), _seconds_left(status.get("expirationTimestamp")))
+    return fetch
 
 
 def usable_token(token: str, source: str) -> str:
@@ -143,24 +129,3 @@ def usable_token(token: str, source: str) -> str:
             )
         )
     return stripped
-
-
-def _seconds_left(expires: object) -> float | None:
-    try:
-        end = datetime.fromisoformat(str(expires))
-    except ValueError:
-        return None
-    return (end - datetime.now(UTC)).total_seconds() if end.tzinfo else None
-
-
-def _plugin_missing(command: str, plugin: Any, source: str) -> Problem:
-    arguments = plugin.get("args") or [] if isinstance(plugin, Mapping) else []
-    remedy = "Use a kubeconfig with a token or a client certificate in it."
-    for flag in ("--cluster-name", "--cluster-id", "-i"):
-        if flag in arguments[:-1]:
-            name = arguments[arguments.index(flag) + 1]
-            remedy = f"Set eks-cluster: {name} and leave the kubeconfig out: that needs no program. Or use a token."
-    return Problem(
-        f"{source} gets its credentials from the program “{command}”, which is not in this action's image.",
-        remedy,
-    )

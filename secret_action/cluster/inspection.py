@@ -126,7 +126,7 @@ def inspect(
     listing = _listing(api, resource, {target.key for target in wanted})
     _check_rights(api, resource, {target.namespace: target.name for target in wanted if target.managed}, listing)
     stores, unready = _stores(api, resource, wanted)
-    warnings = (*unselected, *unready)
+    warnings = (*api.warnings, *unselected, *unready)
     found = tuple(_found(target, listing.live.get(target.key)) for target in wanted)
     there = sum(1 for one in found if one.live is not None)
     log.line(f"Cluster: {there} of {len(found)} ExternalSecrets are there ({resource.group_version})")

@@ -13,15 +13,19 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
+from secret_action.cluster.addresses import is_http_url, is_loopback, without_userinfo
 from secret_action.errors import InputError
 from secret_action.model import Problem
 
 _SEPARATOR = ":"  # of several paths, as in the variable KUBECONFIG
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 _SECRET_FILES = ("client-key", "tokenFile")  # where people paste the thing itself
+_TEXTS = ("server", "proxy-url", "tls-server-name", "token", *_FILES, *(f"{name}-data" for name in _FILES[:3]))
+_TLS = ("certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name")
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
@@ -154,6 +158,7 @@ class _Merged:
                     "Add the API server's URL to it.",
                 )
             )
+        cluster = {**cluster, "server": _with_scheme(cluster["server"], cluster, user)}
         access = Access(name, tuple(self._named.get("context", ())), cluster_name, cluster, user, folder)
         if problem := _unusable(access, self._source):
             raise InputError(problem)
@@ -186,8 +191,33 @@ class _Merged:
         )
 
 
+def _with_scheme(server: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> str:
+    """As kubectl, HTTPS where TLS is spoken of and no scheme is; and wherever a credential is sent."""
+    if "://" in server:
+        return server
+    return f"{'https' if user or any(cluster.get(name) for name in _TLS) else 'http'}://{server}"
+
+
 def _unusable(access: Access, source: str) -> Problem | None:
-    """What the Kubernetes client would pass over in silence, or quote in an error."""
+    """What the Kubernetes client would pass over in silence, take for something else, or quote in an error."""
+    whose = f"context “{access.context}”"
+    for part in (access.cluster, access.user):
+        if wrong := next((name for name in _TEXTS if not isinstance(part.get(name, ""), str)), ""):
+            return Problem(f"{source}: `{wrong}` of {whose} is not a text.", "Put it in quotes.")
+    if not isinstance(access.cluster.get("insecure-skip-tls-verify", False), bool):
+        return Problem(
+            f"{source}: `insecure-skip-tls-verify` of {whose} is neither true nor false.",
+            "Write it without quotes, or leave it out: certificates are verified then.",
+        )
+    server = without_userinfo(access.cluster["server"])
+    if not is_http_url(server):
+        return Problem(f"{source}: `server` of {whose} is not a URL.", "Write https://HOST:PORT.")
+    if access.user and urlsplit(server).scheme == "http" and not is_loopback(server):
+        return Problem(
+            f"{source}: the credentials of {whose} would go to its `server` over http://, for all on the way to read.",
+            "Write https://. Where a proxy with credentials of its own answers there (`kubectl proxy`), give the "
+            "context no user.",
+        )
     if any(access.user.get(name) for name in _IMPERSONATION):
         return Problem(
             f"{source}: the user of context “{access.context}” acts as another one (`as`), which is not supported.",
@@ -207,10 +237,14 @@ def _unusable(access: Access, source: str) -> Problem | None:
 
 
 def _absolute(found: Any, folder: str) -> Mapping[str, Any]:
-    """The inner part of an item, with its paths made absolute: they are relative to the file that they stand in."""
-    inner = dict(found) if isinstance(found, Mapping) else {}
+    """The inner part of an item, without what is empty in it.
+
+    Its paths are made absolute: they are relative to the file that they stand in.
+    """
+    pairs = found.items() if isinstance(found, Mapping) else ()
+    inner = {name: value for name, value in pairs if value is not None and value != ""}
     for name in _FILES:
-        if isinstance(inner.get(name), str) and inner[name] and folder:
+        if isinstance(inner.get(name), str) and folder:
             inner[name] = os.path.join(folder, inner[name])
     return inner
 

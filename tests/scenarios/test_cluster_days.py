@@ -309,6 +309,7 @@ class TestConnection:
         result = world.run(mode="refresh", kubeconfig=text)
         assert result.exit_code == 0, result.log_as_shown()
         assert "insecure-skip-tls-verify" in result.log_as_shown()
+        assert any("insecure-skip-tls-verify" in warning for warning in result.report["warnings"])
 
     def test_an_eks_cluster_by_its_name(self, make_world):
         """Address and token come from the AWS credentials: no kubeconfig, no aws CLI."""

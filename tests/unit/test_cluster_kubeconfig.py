@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sandbox.http import make_certificate
 from sandbox.kubernetes import KubernetesServer
 from secret_action.cluster import connect
-from secret_action.cluster.credentials import BearerToken, FixedHeader, Token, plugin_environment, token_of
+from secret_action.cluster.credentials import BearerToken, FixedHeader, Token
 from secret_action.cluster.kubeconfig import read_kubeconfig
+from secret_action.cluster.plugin import plugin_environment, token_of
 from secret_action.cluster.transport import HttpTransport
 from secret_action.errors import ClusterError, InputError
 
@@ -164,6 +165,14 @@ def test_no_text_ends_in_a_traceback(given_text):
             ["“no-such-plugin”", "a token or a client certificate"],
         ),
         ({"user": {"exec": {}}}, ["which is not in this action's image"]),
+        ({"cluster": {"insecure-skip-tls-verify": "false"}}, ["`insecure-skip-tls-verify`", "neither true nor false"]),
+        ({"cluster": {"proxy-url": 3128}}, ["`proxy-url` of context “dev” is not a text", "quotes"]),
+        ({"user": {"token": 12345}}, ["`token` of context “dev” is not a text"]),
+        ({"cluster": {"server": "ftp://10.0.0.1"}}, ["`server` of context “dev” is not a URL", "https://HOST:PORT"]),
+        ({"cluster": {"server": "https://[fd00::1:6443"}}, ["is not a URL"]),
+        ({"cluster": {"server": "https://10.0.0.1:99999"}}, ["is not a URL"]),
+        ({"cluster": {"server": "http://10.0.0.1:8080"}}, ["over http://", "Write https://"]),
+        ({"cluster": {"server": "HTTP://10.0.0.1:8080"}}, ["over http://", "Write https://"]),
     ],
 )
 def test_unusable_credentials_are_told_in_words(changes, words):
@@ -287,10 +296,20 @@ def test_a_token_with_a_line_break_inside_is_refused():
 
 
 def test_skipping_verification_is_warned_about():
-    """It works, as with kubectl, and is not silent."""
+    """It works, as with kubectl, and is not silent: neither in the log nor in the report."""
     log = Log()
-    connect(settings(text(cluster={"insecure-skip-tls-verify": True})), log, eks=None).close()
-    assert any(line.startswith("Warning: the kubeconfig sets insecure-skip-tls-verify") for line in log.lines)
+    api = connect(settings(text(cluster={"insecure-skip-tls-verify": True})), log, eks=None)
+    assert log.lines[0].endswith("its certificate is not verified")
+    assert api.warnings[0].startswith("The kubeconfig sets insecure-skip-tls-verify")
+    api.close()
+
+
+def test_a_verified_connection_has_no_warning():
+    """Nor has one where skipping is switched off."""
+    api = connect(settings(text(cluster={"insecure-skip-tls-verify": False})), log := Log(), eks=None)
+    assert api.warnings == ()
+    assert "not verified" not in log.lines[0]
+    api.close()
 
 
 def test_a_client_key_is_masked_and_leaves_no_file(tmp_path, monkeypatch):

@@ -80,6 +80,26 @@ def test_a_wrong_input_is_named_with_what_is_wrong(name, value, says):
     assert says in problem
 
 
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ({"eks-cluster": "shop", "kubeconfig": "/kube/config"}, "`kubeconfig`: is given beside eks-cluster"),
+        ({"eks-cluster": "shop", "kube-context": "prod"}, "`kube-context`: is given beside eks-cluster"),
+        ({"refresh": "never", "restart": "changed"}, "`restart`: is `changed` and refresh is `never`"),
+    ],
+)
+def test_an_input_that_would_be_passed_over_is_refused(inputs, says):
+    """Two that do not go together: one of them would do nothing, in silence."""
+    (problem,) = wrong(inputs)
+    assert says in problem
+
+
+def test_a_runners_own_kubeconfig_does_not_stand_against_eks_cluster():
+    """The variable is not the pipeline's doing; the input is."""
+    settings = parse(GOOD | {"eks-cluster": "shop", "kubeconfig": " "}, ENVIRON | {"KUBECONFIG": "/kube/config"})
+    assert settings.cluster.eks_cluster == "shop"
+
+
 def test_all_that_is_wrong_is_told_at_once():
     """Not only the first."""
     assert len(wrong({"environment": "", "timeout": "x", "secrets": "{"})) == 3
