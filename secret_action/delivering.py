@@ -70,7 +70,7 @@ class Delivering:
         self,
         known: Mapping[str, SecretValue],
         changed: frozenset[str],
-        ssm_exists: Callable[[str], bool] | None,
+        ssm_exists: Callable[[str], bool | None] | None,
         commit: str,
     ) -> tuple[RefreshResult, ...]:
         """Makes ESO read again and proves that it did. commit: the one of the manifests, empty where not known."""
