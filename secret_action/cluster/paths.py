@@ -58,6 +58,7 @@ class Place:
 SECRETS = Resource("v1", "secrets")
 EVENTS = Resource("v1", "events")
 PODS = Resource("v1", "pods")
+SERVICE_ACCOUNTS = Resource("v1", "serviceaccounts")
 
 
 def external_secrets(group_version: str) -> Resource:

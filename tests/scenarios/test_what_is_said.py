@@ -10,6 +10,7 @@ import pytest
 from sandbox.runner import RunResult
 from sandbox.world import SERVICE, VALUES
 from tests.scenarios.conftest import CheckedWorld
+from tests.scenarios.test_cluster_days import tenants_with
 
 OBJECTS = f"/apis/external-secrets.io/v1/namespaces/{SERVICE}/externalsecrets"
 JWKS = "/zerotouch/prod/zerotouch-platform/jwks_url"
@@ -55,3 +56,29 @@ def test_a_value_in_an_event_is_not_shown(world, shown):
     (said,) = [text for text in diagnoses(result)["my-service-db"]["observed"] if "webhook" in text]
     assert "***" in said
     assert "Sup3rS3cret" not in result.log_as_shown() + result.summary + json.dumps(result.report)
+
+
+def test_a_foreign_parameter_that_we_may_not_read_is_not_called_there(world):
+    """Nothing is claimed of it: neither that it exists, nor that another region is read."""
+    world.aws.delete(JWKS)
+    reads = ("GetParameters", "DescribeParameters", "GetParametersByPath")
+    world.aws.denies.append(lambda operation, name: operation in reads and name.startswith(JWKS.rpartition("/")[0]))
+    result = world.run(timeout="3")
+    assert result.exit_code == 1
+    told = diagnoses(result)["platform-global-config"]
+    assert told["cause"] == f"The parameter {JWKS} is not in SSM."
+    assert not any("as this run sees it" in text for text in told["observed"])
+
+
+def test_the_name_of_a_parameter_decides_nothing(make_world, tmp_path):
+    """A key named after throttling, under a service of templates, is missing and nothing else."""
+    tenants = tenants_with(tmp_path, lambda text: text.replace("database_url", "throttling_template"))
+    world = make_world(tenants=tenants)
+    world.deploy()
+    values = {name: value for name, value in VALUES.items() if name != "DATABASE_URL"}
+    for name, value in values.items():
+        world.aws.put(f"/zerotouch/prod/my-service/{name.lower()}", value)
+    result = world.run(values, mode="refresh", timeout="3")
+    assert result.exit_code == 1
+    cause = diagnoses(result)["my-service-db"]["cause"]
+    assert cause == "The parameter /zerotouch/prod/my-service/throttling_template is not in SSM."
