@@ -15,6 +15,7 @@ import yaml
 
 from sandbox.eso import Eso, EsoSettings
 from sandbox.eso_provider import GetParameter, SsmParameters
+from sandbox.eso_sign_in import signs_in_at
 from sandbox.http import Certificate, HttpServer, Request, Response
 from sandbox.kubernetes_api import Api
 from sandbox.kubernetes_kinds import CLUSTER_SECRET_STORE, ESO_GROUP, NAMESPACE, POD, Kind, Object
@@ -69,7 +70,8 @@ class KubernetesServer(HttpServer):
         if get_parameter is not None:
             given = get_parameter
             readers = lambda region: given  # noqa: E731
-        self._eso = Eso(self.store, readers, settings or EsoSettings())
+        sign_in = None if get_parameter else signs_in_at(ssm_endpoint)
+        self._eso = Eso(self.store, readers, settings or EsoSettings(), sign_in)
         self._eso_wanted = eso
         self._client: Client | None = None
 
