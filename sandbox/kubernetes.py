@@ -80,9 +80,6 @@ class KubernetesServer(HttpServer):
         for name in ("default", "kube-system", ESO_NAMESPACE):
             self.create_namespace(name)
         self.store.create(POD, _eso_pod(), _WRITER)
-        self.store.modify(
-            POD, ESO_NAMESPACE, ESO_POD, lambda pod: pod | {"status": {"phase": "Running"}}, _STATUS_WRITER
-        )
         self.store.create(CLUSTER_SECRET_STORE, _store(), _WRITER)
         if self._eso_wanted:
             self.start_eso()
@@ -149,11 +146,20 @@ class KubernetesServer(HttpServer):
 
     def start_eso(self) -> None:
         """Start the operator; it looks at everything that is there."""
+        self._pod_is("Running")
         self._eso.start()
 
     def stop_eso(self) -> None:
-        """Stop the operator; all that it wrote stays as it is."""
+        """Stop the operator; all that it wrote stays as it is, and its pod's log."""
         self._eso.stop()
+        self._pod_is("Failed")
+
+    def _pod_is(self, phase: str) -> None:
+        def change(pod: Object) -> Object:
+            return pod | {"status": {"phase": phase}}
+
+        if self.store.find(POD, ESO_NAMESPACE, ESO_POD) is not None:
+            self.store.modify(POD, ESO_NAMESPACE, ESO_POD, change, _STATUS_WRITER)
 
     def eso_log(self) -> str:
         """All that the operator has logged: zap's JSON lines."""

@@ -31,7 +31,7 @@ _UNSAID = (
         "`Ready=True` with the reason SecretMissing or SecretDeleted, or a message with `retained`",
         "ESO read its provider, and had nothing to write into the Secret.",
         "Check `creationPolicy`, `deletionPolicy` and whether a `find` matches any parameter.",
-        shows=lambda evidence: evidence.answered and not evidence.condition and not evidence.events,
+        shows=lambda evidence: evidence.answered and not evidence.condition,
     ),
     Cause(
         "parameter-missing-unsaid",

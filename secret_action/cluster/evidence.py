@@ -58,7 +58,7 @@ class Evidence:
     condition: str
     """Message of its `Ready`, where that is not True."""
     events: tuple[str, ...]
-    """Its warnings, the newest first."""
+    """Its warnings since it last synced, the newest first."""
     store: str
     """Kind and name of its store."""
     store_found: bool | None
@@ -79,7 +79,7 @@ class Evidence:
     operator_log: tuple[str, ...]
     """What ESO logged about no object in particular, the newest first."""
     log: tuple[str, ...]
-    """What ESO logged about it, the newest first."""
+    """What ESO logged about it since then, the newest first."""
     parameters: Mapping[str, bool] = field(default_factory=dict)
     """Which of its parameters exist, as our own AWS credentials see it; without those of which that is not known."""
 
@@ -111,13 +111,15 @@ class Gatherer:
         store_status, store_reason, store_message = ready(store)
         unready = store_status != "True" and bool(store)
         log, pods = self._errors(), self._operator()
+        # Its last attempt succeeded: whatever was said of failures is older.
+        fine = status == "True"
         return Evidence(
             name=target.name,
             namespace=target.namespace,
             answered=answered,
             api_version=self._resource.group_version,
-            condition="" if status == "True" else one_line(message),
-            events=self._warnings(target.namespace, uid_of(live)),
+            condition="" if fine else one_line(message),
+            events=() if fine else self._warnings(target.namespace, uid_of(live)),
             store=f"{key[0]} {key[2]}",
             store_found=found,
             store_near=self._nearest(key, target.namespace) if found is False else "",
@@ -130,7 +132,7 @@ class Gatherer:
             operator_trouble=next(filter(None, map(_trouble, pods or ())), ""),
             operator_version=next(filter(None, (text(pod, "metadata", "labels", _VERSION) for pod in pods or ())), ""),
             operator_log=_first(log, NOTHING),
-            log=_first(log, ("ExternalSecret", *target.key)),
+            log=() if fine else _first(log, ("ExternalSecret", *target.key)),
             parameters=self._parameters(target),
         )
 

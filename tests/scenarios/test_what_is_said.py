@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from sandbox.kubernetes import STORE
+from sandbox.kubernetes_errors import ApiError
+from sandbox.kubernetes_kinds import SECRET, Kind
 from sandbox.runner import RunResult
 from sandbox.world import SERVICE, VALUES
 from tests.scenarios.conftest import CheckedWorld
-from tests.scenarios.test_cluster_days import tenants_with
+from tests.scenarios.test_cluster_days import eventually, tenants_with
 
 OBJECTS = f"/apis/external-secrets.io/v1/namespaces/{SERVICE}/externalsecrets"
 JWKS = "/zerotouch/prod/zerotouch-platform/jwks_url"
@@ -23,8 +26,11 @@ def diagnoses(result: RunResult) -> dict[str, dict[str, Any]]:
 
 
 def say(world: CheckedWorld, external_secret: str, text: str) -> None:
-    """Has an event about an ExternalSecret say something, newer than all others."""
+    """Has an event about an ExternalSecret say something, newer than all others, and its condition that it fails."""
     about = world.cluster.request("GET", f"{OBJECTS}/{external_secret}")[1]
+    failing = {"type": "Ready", "status": "False", "reason": "SecretSyncedError", "message": "could not update secret"}
+    path = f"{OBJECTS}/{external_secret}/status"
+    assert world.cluster.request("PATCH", path, {"status": {"conditions": [failing]}})[0] == 200
     event = {
         "metadata": {"name": f"{external_secret}.said", "namespace": SERVICE},
         "involvedObject": {"kind": "ExternalSecret", "name": external_secret, "uid": about["metadata"]["uid"]},
@@ -82,3 +88,76 @@ def test_the_name_of_a_parameter_decides_nothing(make_world, tmp_path):
     assert result.exit_code == 1
     cause = diagnoses(result)["my-service-db"]["cause"]
     assert cause == "The parameter /zerotouch/prod/my-service/throttling_template is not in SSM."
+
+
+ROLE = "arn:aws:iam::123456789012:role/external-secrets-prod"
+STORES = "/apis/external-secrets.io/v1/clustersecretstores"
+
+
+def key_without_rights(world: CheckedWorld) -> None:
+    """ESO's role may read the parameter, and not decrypt it."""
+    message = (
+        f"User: arn:aws:sts::123456789012:assumed-role/eso/{'long-' * 20}session is not authorized to perform: "
+        "kms:Decrypt on resource: arn:aws:kms:us-east-1:123456789012:key/1 (Service: AWSKMS)"
+    )
+    world.aws.fail("GetParameter", code="AccessDeniedException", message=message, times=None)
+
+
+def role_that_does_not_trust(world: CheckedWorld) -> None:
+    """STS knows no trust of the role that ESO's service account names, as in the examples."""
+    account = {"name": "external-secrets", "namespace": "external-secrets"}
+    world.cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": account | {"annotations": {"eks.amazonaws.com/role-arn": ROLE}},
+        }
+    )
+    auth = {"auth": {"jwt": {"serviceAccountRef": account}}}
+    world.cluster.request("PATCH", f"{STORES}/{STORE}", {"spec": {"provider": {"aws": auth}}})
+    eventually(lambda: "unable to validate" in json.dumps(world.cluster.request("GET", f"{STORES}/{STORE}")[1]))
+
+
+def store_by_another_name(world: CheckedWorld) -> None:
+    """The platform has it under a name that differs in one letter."""
+    _, store = world.cluster.request("GET", f"{STORES}/{STORE}")
+    world.cluster.request("DELETE", f"{STORES}/{STORE}")
+    world.cluster.request("POST", STORES, store | {"metadata": {"name": "aws-parameters-store"}})
+
+
+def webhook_that_is_away(world: CheckedWorld) -> None:
+    """Kyverno's pods are down."""
+
+    def admit(kind: Kind, obj: dict[str, Any]) -> None:
+        if kind is SECRET:
+            text = 'Internal error occurred: failed calling webhook "validate.kyverno.svc-fail": dial tcp 10.0.0.7:443'
+            raise ApiError(500, "InternalError", text)
+
+    world.cluster.store.admission.append(admit)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause", "remedy"),
+    [
+        (key_without_rights, "it lacks kms:Decrypt on the parameter's key", "in the key's policy"),
+        (
+            role_that_does_not_trust,
+            f"The trust policy of the IAM role {ROLE} does not admit the service account external-secrets/external-se",
+            "system:serviceaccount:external-secrets:external-secrets",
+        ),
+        (store_by_another_name, "ClusterSecretStore aws-parameters-store may be meant", "spec.secretStoreRef"),
+        (webhook_that_is_away, "validate.kyverno.svc-fail does not answer", "leave out Secrets"),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_the_cause_and_the_remedy_are_told(make_world, trouble, cause, remedy):
+    """With no more rights than the example gives: in the summary, and not as something else."""
+    world = make_world()
+    trouble(world)
+    world.deploy()
+    result = world.run(timeout="3")
+    assert result.exit_code == 1
+    told = diagnoses(result)["my-service-db"]
+    assert cause in told["cause"]
+    assert remedy in told["remedy"]
+    assert cause in result.summary.replace("`", "")

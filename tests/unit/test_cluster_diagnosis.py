@@ -385,8 +385,16 @@ def test_logs_are_read_about_this_one_alone():
     log = "\n".join(
         ["not json about a", line("other", "SECRET"), line("a", "first\nwords"), line("a", "last"), line("a", "last")]
     )
-    observed = _diagnose(Cluster(pods=pods, log=log)).observed
-    assert observed == ("ESO's log: last", "ESO's log: first words")
+    observed = _diagnose(Cluster(pods=pods, log=log), ready=("False", "SecretSyncedError", FAILED)).observed
+    assert observed == (f"Condition: {FAILED}", "ESO's log: last", "ESO's log: first words")
+
+
+def test_what_was_said_before_the_last_success_counts_for_nothing():
+    """ESO has stopped since; its old events name a store that was not ready, and a parameter that was missing."""
+    events = ({"type": "Warning", "message": entry("Secret does not exist")},)
+    told = _diagnose(Cluster(events_shop=events), lambda path: True)
+    assert "has not looked at it" in told.cause
+    assert told.observed == ()
 
 
 def test_whether_a_parameter_exists_is_asked_with_our_credentials():
