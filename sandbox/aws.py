@@ -28,7 +28,7 @@ from sandbox.http import HttpServer, Request, Response, json_response
 AUDIENCE = "sts.amazonaws.com"
 
 _SSM_TARGET = "AmazonSSM."
-_STS_OPERATIONS = ("AssumeRoleWithWebIdentity", "GetCallerIdentity")
+_STS_OPERATIONS = ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity")
 
 Denies = Callable[[str, str], bool]
 """An access policy: given an operation and a parameter's name (or path, or `*`), is it denied?"""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sandbox.eso_events import Events
 from sandbox.eso_model import LABEL_MANAGED, V0_20_4, Version, target_name
 from sandbox.eso_reconcile import Failed, Reconciler
+from sandbox.eso_sign_in import SignIn
 from sandbox.eso_stores import ReaderOf, Stores
 from sandbox.kubernetes_kinds import (
     CLUSTER_SECRET_STORE,
@@ -48,8 +49,10 @@ Item = tuple[Kind, str, str]
 class Eso:
     """The operator as a thread, from `start` to `stop`; what it has logged outlives that."""
 
-    def __init__(self, store: Store, readers: ReaderOf, settings: EsoSettings) -> None:
+    def __init__(self, store: Store, readers: ReaderOf, settings: EsoSettings, sign_in: SignIn | None = None) -> None:
+        """`sign_in` assumes the roles of stores; without it every store's credentials are taken for good."""
         self.settings = settings
+        self._sign_in = sign_in
         self._store = store
         self._readers = readers
         self._stores: Stores | None = None
@@ -65,7 +68,7 @@ class Eso:
     def start(self) -> None:
         """Begin, with everything that is there in the queue and without memory of failures before."""
         events = Events(self._store)
-        stores = Stores(self._store, events, self._readers)
+        stores = Stores(self._store, events, self._readers, self._sign_in)
         for name, told in self._told.items():
             stores.tell(name, *told)
         reconciler = Reconciler(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sandbox.eso_events import Events
 from sandbox.eso_model import is_ready, with_ready
 from sandbox.eso_provider import GetParameter, ProviderError
+from sandbox.eso_sign_in import SignIn
 from sandbox.kubernetes_errors import ApiError
 from sandbox.kubernetes_kinds import (
     CLUSTER_SECRET_STORE,
@@ -29,10 +30,11 @@ ReaderOf = Callable[[str], GetParameter]
 class Stores:
     """What the operator knows of stores."""
 
-    def __init__(self, store: Store, events: Events, readers: ReaderOf) -> None:
+    def __init__(self, store: Store, events: Events, readers: ReaderOf, sign_in: SignIn | None) -> None:
         self._store = store
         self._events = events
         self._readers = readers
+        self._sign_in = sign_in
         self._told: dict[str, tuple[bool, str, str]] = {}
 
     def tell(self, name: str, ready: bool, reason: str, message: str) -> None:
@@ -44,11 +46,11 @@ class Stores:
         found = self._store.find(kind, namespace, name)
         if found is None or found["spec"].get("controller", _CONTROLLER_CLASS) != _CONTROLLER_CLASS:
             return None
-        wrong = self._wrong(kind, found)
+        wrong, message = self._wrong(kind, found), "unable to create client"
+        if wrong is None:
+            wrong, message = self._refused(found), "unable to validate store"
         ready, reason, message = self._told.get(name) or (
-            (True, "Valid", "store validated")
-            if wrong is None
-            else (False, "InvalidProviderConfig", "unable to create client")
+            (True, "Valid", "store validated") if wrong is None else (False, "InvalidProviderConfig", message)
         )
         component = "cluster-secret-store" if kind is CLUSTER_SECRET_STORE else "secret-store"
         text = message if wrong is None else wrong
@@ -101,6 +103,19 @@ class Stores:
                     f"{account['name']} (namespace: {namespace})"
                 )
         return None
+
+    def _refused(self, store: Object) -> str | None:
+        """What AWS says of a role that the store would assume, or None."""
+        aws = store["spec"]["provider"].get("aws", {})
+        account = aws.get("auth", {}).get("jwt", {}).get("serviceAccountRef") or {}
+        namespace = store["metadata"].get("namespace") or account.get("namespace")
+        if self._sign_in is None:
+            return None
+        if account and namespace:
+            role = self._store.get(SERVICE_ACCOUNT, namespace, account["name"])["metadata"]["annotations"][_ROLE]
+            if refused := self._sign_in("AssumeRoleWithWebIdentity", role):
+                return refused
+        return self._sign_in("AssumeRole", aws["role"]) if "role" in aws else None
 
     def unmanaged(self, external_secret: Object) -> bool:
         """Whether any of its stores is left to another controller class: then it is passed over in silence."""

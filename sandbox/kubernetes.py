@@ -15,6 +15,7 @@ import yaml
 
 from sandbox.eso import Eso, EsoSettings
 from sandbox.eso_provider import GetParameter, SsmParameters
+from sandbox.eso_sign_in import signs_in_at
 from sandbox.http import Certificate, HttpServer, Request, Response
 from sandbox.kubernetes_api import Api
 from sandbox.kubernetes_definitions import Definitions
@@ -78,7 +79,8 @@ class KubernetesServer(HttpServer):
         if get_parameter is not None:
             given = get_parameter
             readers = lambda region: given  # noqa: E731
-        self._eso = Eso(self.store, readers, settings or EsoSettings())
+        sign_in = None if get_parameter else signs_in_at(ssm_endpoint)
+        self._eso = Eso(self.store, readers, settings or EsoSettings(), sign_in)
         self._eso_wanted = eso
         self._client: Client | None = None
 
@@ -87,9 +89,6 @@ class KubernetesServer(HttpServer):
         for name in ("default", "kube-system", ESO_NAMESPACE):
             self.create_namespace(name)
         self.store.create(POD, _eso_pod(), _WRITER)
-        self.store.modify(
-            POD, ESO_NAMESPACE, ESO_POD, lambda pod: pod | {"status": {"phase": "Running"}}, _STATUS_WRITER
-        )
         self.store.create(CLUSTER_SECRET_STORE, _store(), _WRITER)
         if self._eso_wanted:
             self.start_eso()
@@ -156,11 +155,20 @@ class KubernetesServer(HttpServer):
 
     def start_eso(self) -> None:
         """Start the operator; it looks at everything that is there."""
+        self._pod_is("Running")
         self._eso.start()
 
     def stop_eso(self) -> None:
-        """Stop the operator; all that it wrote stays as it is."""
+        """Stop the operator; all that it wrote stays as it is, and its pod's log."""
         self._eso.stop()
+        self._pod_is("Failed")
+
+    def _pod_is(self, phase: str) -> None:
+        def change(pod: Object) -> Object:
+            return pod | {"status": {"phase": phase}}
+
+        if self.store.find(POD, ESO_NAMESPACE, ESO_POD) is not None:
+            self.store.modify(POD, ESO_NAMESPACE, ESO_POD, change, _STATUS_WRITER)
 
     def eso_log(self) -> str:
         """All that the operator has logged: zap's JSON lines."""

@@ -80,6 +80,8 @@ class Store:
         self._oldest = _FIRST_VERSION
         self._changed = threading.Condition(threading.RLock())
         self._listeners: list[Callable[[Change], None]] = []
+        self.admission: list[Callable[[Kind, Object], None]] = []
+        """Asked about each object that is created; raises ApiError for what it refuses."""
 
     @property
     def version(self) -> int:
@@ -140,6 +142,8 @@ class Store:
                 raise errors.going_namespace(kind, name, namespace)
             if (namespace, name) in self._objects.get(kind, {}):
                 raise errors.already_exists(kind, name)
+            for admit in self.admission:
+                admit(kind, obj)
             obj = clone(obj)
             if kind.has_status:
                 obj.pop("status", None)

@@ -15,7 +15,7 @@ import yaml
 
 from sandbox.aws import AwsServer
 from sandbox.github import App, Commit, GitHubServer, Installation, Repository, make_app_key
-from sandbox.kubernetes import KubernetesServer
+from sandbox.kubernetes import ESO_NAMESPACE, KubernetesServer
 from sandbox.oidc import OidcServer
 from sandbox.runner import RunningAction, RunResult, run_action, start_action
 from secret_action.manifest.kustomize import find_kustomize, render
@@ -97,9 +97,10 @@ class World:
             self.aws.trust(ROLE, self.oidc.public_key_pem, subject="repo:zerotouch/my-service:*")
             self.aws.put("/zerotouch/prod/zerotouch-platform/jwks_url", JWKS_URL, type="String")
             self.cluster = opening.enter_context(self._make_cluster(self.aws.url))
-            self.cluster.create_namespace(SERVICE)
-            self.token = self.cluster.add_user("release-pipeline", pipeline_rights("Role"), [SERVICE])
-            self.cluster.add_user("release-pipeline", pipeline_rights("ClusterRole"))
+            self.token = self.cluster.add_user("release-pipeline", pipeline_rights("ClusterRole"))
+            for namespace in (SERVICE, ESO_NAMESPACE):
+                self.cluster.create_namespace(namespace)
+                self.cluster.add_user("release-pipeline", pipeline_rights("Role", namespace), [namespace])
             self._open = opening.pop_all()
         return self
 
@@ -175,12 +176,14 @@ class World:
         return folder
 
 
-def pipeline_rights(kind: str) -> list[Any]:
-    """The rules of the RBAC example, so that every run shows that they are enough."""
+def pipeline_rights(kind: str, namespace: str = SERVICE) -> list[Any]:
+    """The rules of the RBAC example, for Roles in one namespace, so that every run shows that they are enough."""
     documents = [
         document
         for file in sorted((ROOT / "examples" / "cluster").glob("*.yaml"))
         for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))
-        if document
+        if document and document["kind"] == kind
     ]
-    return [rule for document in documents if document["kind"] == kind for rule in document["rules"]]
+    where = namespace if kind == "Role" else ""
+    roles = [document for document in documents if document["metadata"].get("namespace", "") == where]
+    return [rule for role in roles for rule in role["rules"]]

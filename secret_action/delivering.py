@@ -72,7 +72,7 @@ class Delivering:
         self,
         known: Mapping[str, SecretValue],
         changed: frozenset[str],
-        ssm_exists: Callable[[str], bool] | None,
+        ssm_exists: Callable[[str], bool | None] | None,
         tenants: Tenants | None,
     ) -> tuple[RefreshResult, ...]:
         """Makes ESO read again and proves that it did. tenants: where the manifests are from."""

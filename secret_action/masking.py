@@ -12,7 +12,7 @@ import json
 import re
 import shlex
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any
@@ -23,10 +23,26 @@ SHORTEST_VALUE = 6
 SHORTEST_DERIVED = 8
 HIDDEN = "***"
 
+# So much of a value gives it away, though the rest was cut off by whoever printed it.
+SHORTEST_PART = 12
+
 _PLAIN_WORD = re.compile(r"[A-Za-z]{0,11}|[0-9]{0,11}")
 
 # Where tools break base64: MIME (76), PEM (64), `openssl base64` (64), GNU base64 (76).
 _WRAPS = (64, 76)
+
+# What Go's encoding/json escapes besides what JSON asks for, and what its %q writes in another way than JSON.
+_GO_JSON = str.maketrans({character: f"\\u{ord(character):04x}" for character in "&<>\u2028\u2029"})
+_GO_QUOTED = str.maketrans(
+    {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)}
+    | {code: f"\\{letter}" for letter, code in zip("abtnvfr", range(7, 14), strict=True)}
+    | {"\\": "\\\\", '"': '\\"'}
+)
+
+# Begins a thousand texts, so it tells nothing of the one.
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://|arn:(?:[^:]*:){4}", re.IGNORECASE)
+# Where a word goes on: the end of a value that stands there is the end of something else (`.amazonaws.com`).
+_IN_A_WORD = re.compile(r"[\w-]")
 
 
 def forms_of(text: str) -> Iterator[str]:
@@ -76,10 +92,15 @@ def _encoded(text: str) -> Iterator[str]:
     yield urllib.parse.quote(raw, safe="")
     yield urllib.parse.quote_plus(raw)
     for ascii_only in (True, False):
-        yield json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        quoted = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        for form in (quoted, quoted.translate(_GO_JSON)):
+            yield form
+            yield json.dumps(form, ensure_ascii=ascii_only)[1:-1]  # inside an object that is a text of another one
+    yield text.translate(_GO_QUOTED)
     yield repr(text)[1:-1]
     yield repr(raw)[2:-1]
-    yield shlex.quote(text)[1:-1]
+    if (quoted := shlex.quote(text)) != text:
+        yield quoted[1:-1]
     yield html.escape(text)
 
 
@@ -111,11 +132,11 @@ def activate(redactor: Redactor) -> None:
 
 
 def hidden(text: str) -> str:
-    """A text from outside with every known value hidden.
+    """A text from outside with every known value hidden, and what is left of one that was cut.
 
     For whoever shortens, folds or escapes such a text before it is printed: what is cut in two is found no more.
     """
-    return _active[0].redact(text) if _active else text
+    return _active[0].redact_outside(text) if _active else text
 
 
 class Redactor:
@@ -124,6 +145,7 @@ class Redactor:
     def __init__(self) -> None:
         self._public = ""
         self._by_beginning: dict[str, tuple[str, ...]] = {}
+        self._parts: _Parts | None = None
 
     def allow(self, public: Iterable[str]) -> None:
         """Texts that are public in this run anyway: names, paths, the environment.
@@ -147,6 +169,7 @@ class Redactor:
             return False
         # A new tuple, since another thread may be reading the old one.
         self._by_beginning[beginning] = tuple(sorted((*known, form), key=len, reverse=True))
+        self._parts = None
         return True
 
     def redact_all(self, thing: Any) -> Any:
@@ -177,3 +200,57 @@ class Redactor:
             else:
                 position += 1
         return "".join([*pieces, text[start:]])
+
+    def redact_outside(self, text: str) -> str:
+        """The same for a text that others wrote, and perhaps cut: long beginnings and ends of values go as well."""
+        shown = self.redact(text)
+        if len(shown) < SHORTEST_PART:
+            return shown
+        if (parts := self._parts) is None:
+            forms = [form for forms in tuple(self._by_beginning.values()) for form in forms]
+            parts = self._parts = _Parts(forms)
+        return parts.redact(shown, self._public)
+
+
+class _Parts:
+    """Finds long beginnings and ends of forms. Made when first asked for: most runs quote nothing from outside."""
+
+    def __init__(self, forms: Iterable[str]) -> None:
+        self._beginnings: dict[str, list[str]] = {}
+        self._ends: dict[str, list[str]] = {}  # both read backwards
+        for form in forms:
+            telling = _SCHEME.sub("", form, count=1) if _SCHEME.match(form) else form
+            if len(telling) > SHORTEST_PART:
+                for known, way in ((self._beginnings, telling), (self._ends, telling[::-1])):
+                    known.setdefault(way[:SHORTEST_PART], []).append(way)
+
+    def redact(self, text: str, public: str) -> str:
+        """The text without them. public: parts of it stay."""
+        shown = _without(text, self._beginnings, lambda part, _: part not in public)
+        # HIDDEN reads the same backwards.
+        return _without(
+            shown[::-1],
+            self._ends,
+            lambda part, before: not _IN_A_WORD.match(before) and part[::-1] not in public,
+        )[::-1]
+
+
+def _without(text: str, known: Mapping[str, Iterable[str]], hides: Callable[[str, str], bool]) -> str:
+    """The text without the beginnings that are known. hides: asked with each and with what follows it."""
+    pieces: list[str] = []
+    start = position = 0
+    while position <= len(text) - SHORTEST_PART:
+        if forms := known.get(text[position : position + SHORTEST_PART]):
+            end = position + max(_alike(form, text[position : position + len(form)]) for form in forms)
+            part = text[position:end]
+            if hides(part, text[end : end + 1]):
+                pieces += [text[start:position], HIDDEN]
+                start = position = end
+                continue
+        position += 1
+    return "".join([*pieces, text[start:]])
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters they have in common at their beginning."""
+    return next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(other))

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -364,7 +365,16 @@ class Planned:
         """The paths that the plan writes."""
         return frozenset(entry.parameter.path for entry in self.plan.of(Action.CREATE, Action.UPDATE))
 
-    def exists(self, path: str) -> bool:
-        """Whether the parameter stands in SSM after the plan, as far as our own credentials see."""
-        absent = {entry.parameter.path for entry in self.plan.of(Action.MISSING, Action.SKIP)}
-        return path not in absent
+    def exists(self, path: str) -> bool | None:
+        """Whether the parameter stands in SSM after the plan; None where our own credentials do not see it."""
+        match self._actions.get(path, Action.UNCHECKED):
+            case Action.MISSING | Action.SKIP:
+                return False
+            case Action.UNCHECKED:
+                return None
+            case _:
+                return True
+
+    @cached_property
+    def _actions(self) -> dict[str, Action]:
+        return {entry.parameter.path: entry.action for entry in self.plan.entries}

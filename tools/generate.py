@@ -117,26 +117,34 @@ def _silencing(rule: Rule) -> str:
     return "By `ignore` or by an annotation." if rule.annotated else "By `ignore`."
 
 
+class _Dots(dict[str, str]):
+    """Words for a text whose other words are known in a run only."""
+
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
 def diagnosis_page() -> str:
     """The page of the causes that a failed refresh is put down to."""
-    words = {
-        "name": "…", "namespace": "…", "store": "store …", "region": "…", "key_or_parameter": "the parameter …",
-        "missing": "the parameter …", "store_words": "…", "said": "…", "property": "…", "webhook": "…",
-    }  # fmt: skip
+    words = _Dots(
+        store="store …", key_or_parameter="the parameter …", missing="the parameter …",
+        account="the service account …", role="the IAM role …", store_near="", operator_version="", operator_trouble="",
+        subject="system:serviceaccount:…:…", api_version="only …",
+    )  # fmt: skip
     rows = ["| what is seen | likeliest cause | remedy |", "|---|---|---|"]
     for cause in CAUSES:
-        told = (cause.seen, cause.cause.format(**words), cause.remedy.format(**words))
+        told = (cause.seen, cause.cause.format_map(words), cause.remedy.format_map(words))
         rows.append("| " + " | ".join(text[:1].upper() + text[1:].replace("|", "\\|") for text in told) + " |")
     return (
         "\n\n".join(
             [
                 "# Why a Secret did not arrive",
                 "What a refresh that failed is put down to, from what the cluster shows: the ExternalSecret's "
-                "condition and events, the store's, ESO's pods and their last log lines about the object, and the "
-                "parameter as the run's own credentials see it. The first line that fits is taken; what ESO said "
-                "last counts before what it said earlier. Rights that the run lacks only make the answer less "
-                "exact: [pipeline-rbac.yaml](../examples/cluster/pipeline-rbac.yaml) says which are used for "
-                "what. `secret_action/cluster/causes.py` is the table that this page is generated from.",
+                "condition and events, the store's, the service account that it signs in with, ESO's pods and their "
+                "last log lines, and the parameter as the run's own credentials see it. The first line that fits is "
+                "taken; what ESO said last counts before what it said earlier. Rights that the run lacks only make "
+                "the answer less exact: [pipeline-rbac.yaml](../examples/cluster/pipeline-rbac.yaml) says which are "
+                "used for what. `secret_action/cluster/causes.py` has the table that this page is generated from.",
                 "\n".join(rows),
                 "What the run knows by itself is said without this table: a manifest that the cluster has not "
                 "taken over (with what differs, and what Argo CD or Flux says about it), an annotation that "

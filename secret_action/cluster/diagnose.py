@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.causes import CAUSES, Cause
-from secret_action.cluster.evidence import Evidence, Gatherer, ParameterExists
+from secret_action.cluster.cause import Cause
+from secret_action.cluster.causes import CAUSES
+from secret_action.cluster.errors import shortened
+from secret_action.cluster.evidence import Account, Evidence, Gatherer, ParameterExists
 from secret_action.cluster.gitops import Key
 from secret_action.cluster.ground import Ground
 from secret_action.cluster.live import Object
@@ -86,32 +88,48 @@ def _first_fit(evidence: Evidence) -> tuple[Cause, dict[str, str]]:
 
 def _words(evidence: Evidence, groups: dict[str, str]) -> dict[str, str]:
     missing = [path for path, there in evidence.parameters.items() if not there]
-    key = groups.get("key", "")
+    key, account = groups.get("key", ""), evidence.account
+    where = (account.namespace, account.name) if account else ("NAMESPACE", "NAME")
     return {
         "name": evidence.name,
         "namespace": evidence.namespace,
         "store": evidence.store,
+        "store_near": f"; {evidence.store_near} may be meant" if evidence.store_near else "",
         "region": evidence.store_region or "its own region",
+        "api_version": evidence.api_version,
+        "operator_version": f" {evidence.operator_version}" if evidence.operator_version else "",
+        "operator_trouble": f" ({evidence.operator_trouble})" if evidence.operator_trouble else "",
+        "account": f"the service account {account.namespace}/{account.name}" if account else "its service account",
+        "role": f"the IAM role {account.role}" if account and account.role else "its IAM role",
+        "subject": ":".join(("system:serviceaccount", *where)),
         "key_or_parameter": f"the parameter {key}" if key else "a parameter",
         "missing": f"the parameter {missing[0]}" if missing else "a parameter",
-        "store_words": (evidence.store_events or (evidence.store_condition or "it does not say why",))[0],
-        "said": next((text for text in evidence.texts if text), "nothing").rstrip("."),
-        "property": "",
-        "webhook": "",
-        **groups,
+        "store_words": shortened((evidence.store_events or (evidence.store_condition or "it does not say why",))[0]),
+        "said": shortened(next((text for text in evidence.texts if text), "nothing")).rstrip("."),
+        **{name: shortened(text).rstrip(".") for name, text in groups.items()},
     }
 
 
 def _observed(evidence: Evidence, cause: Cause) -> tuple[str, ...]:
-    """What was seen, each with where it comes from. That a parameter is there tells only where that is in doubt."""
+    """What was seen, each with where it comes from. Parameters and service account only where they are in doubt."""
     in_doubt = cause.id.startswith("parameter")
     states = {True: "exists", False: "does not exist"}
     parameters = {path: there for path, there in evidence.parameters.items() if in_doubt or not there}
     return (
-        *(f"Event: {text}" for text in evidence.events),
-        *([f"Condition: {evidence.condition}"] if evidence.condition else []),
-        *([f"{evidence.store}: {evidence.store_condition}"] if evidence.store_condition else []),
-        *(f"Event of {evidence.store}: {text}" for text in evidence.store_events),
-        *(f"ESO's log: {text}" for text in evidence.log),
+        *(f"Event: {shortened(text)}" for text in evidence.events),
+        *([f"Condition: {shortened(evidence.condition)}"] if evidence.condition else []),
+        *([f"{evidence.store}: {shortened(evidence.store_condition)}"] if evidence.store_condition else []),
+        *(f"Event of {evidence.store}: {shortened(text)}" for text in evidence.store_events),
+        *(f"ESO's log: {shortened(text)}" for text in evidence.log),
+        *([_account_seen(evidence.account)] if evidence.account and cause.id.startswith("role") else []),
         *(f"Parameter {path} {states[there]}, as this run sees it" for path, there in parameters.items()),
     )
+
+
+def _account_seen(account: Account) -> str:
+    seen = {
+        True: f"is annotated with the role {account.role}" if account.role else "is annotated with no role",
+        False: "is not there",
+        None: "not checked, since this run may not read it",
+    }
+    return f"Service account {account.namespace}/{account.name}: {seen[account.found]}"

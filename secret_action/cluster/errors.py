@@ -178,11 +178,20 @@ def _message(body: bytes) -> str:
 
 
 def clean(outside: str) -> str:
-    """A text from outside, fit to be quoted: one line, no control characters, no request ids, ≤ 300 characters.
+    """A text from outside, fit to be quoted: one line, no control characters, no request ids, ≤ 300 characters."""
+    return shortened(one_line(outside))
+
+
+def one_line(outside: str) -> str:
+    """The same in full, for whoever looks for something in it before it is quoted.
 
     Known values are hidden first: one that is cut or folded is found no more.
     """
     ids = r",?\s*\b(request ?id|host ?id)\b:?\s*[-0-9a-z+/=]+"
     without_ids = re.sub(ids, "", hidden(outside), flags=re.IGNORECASE)
-    line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", without_ids).split())
+    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", without_ids).split())
+
+
+def shortened(line: str) -> str:
+    """At most 300 characters of it."""
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

@@ -59,6 +59,7 @@ SECRETS = Resource("v1", "secrets")
 EVENTS = Resource("v1", "events")
 PODS = Resource("v1", "pods")
 NAMESPACES = Resource("v1", "namespaces")
+SERVICE_ACCOUNTS = Resource("v1", "serviceaccounts")
 
 
 def external_secrets(group_version: str) -> Resource:

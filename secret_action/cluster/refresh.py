@@ -8,7 +8,7 @@ them only one annotation.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,6 +17,7 @@ from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.deployers import NOWHERE, Deployers, marks_of
 from secret_action.cluster.diagnose import Diagnostician, Failure
+from secret_action.cluster.evidence import ParameterExists
 from secret_action.cluster.gitops import Key
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.inspection import Inspection, inspect
@@ -44,9 +45,6 @@ _PROGRESS_EVERY = 10.0  # seconds
 _CONFIRM_AFTER = 5.0  # seconds between an annotation and the next of the same ExternalSecret, with the usual timeout
 _NAMED = 5  # ExternalSecrets that a progress line names
 
-SsmExists = Callable[[str], bool]
-"""Whether a parameter exists as our own credentials see it."""
-
 _CONTENT = {
     ContentState.PROVEN: ", and its Secret holds exactly these values",
     ContentState.DIFFERS: ", and its Secret holds something else",
@@ -64,7 +62,7 @@ def refresh(
     clock: Clock,
     *,
     token: str,
-    ssm_exists: SsmExists | None = None,
+    ssm_exists: ParameterExists | None = None,
     changed_paths: frozenset[str] = frozenset(),
     tenants: Tenants = NOWHERE,
     notes: Mapping[Key, str] | None = None,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from secret_action.masking import HIDDEN, SHORTEST_DERIVED, SHORTEST_VALUE, Redactor, forms_of
+from secret_action.masking import HIDDEN, SHORTEST_DERIVED, SHORTEST_PART, SHORTEST_VALUE, Redactor, forms_of
 from secret_action.model import Problem, RunReport
 
 PEM = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQC7\n-----END KEY-----\n"
@@ -34,10 +34,17 @@ def test_base64_at_every_shift_is_hidden(value, before, after):
     assert core[4:-4] not in shown or len(core) <= 8
 
 
+def go_json(text):
+    """As Go's json.Marshal writes it."""
+    return json.dumps(text, ensure_ascii=False).translate({ord(one): f"\\u{ord(one):04x}" for one in "&<>\u2028\u2029"})
+
+
 @given(VALUES)
 @pytest.mark.parametrize(
     "encode",
     [
+        go_json,
+        lambda text: go_json(go_json(text)),
         str,
         json.dumps,
         lambda text: json.dumps(text, ensure_ascii=False),
@@ -134,3 +141,61 @@ def test_a_text_without_values_is_left_alone(values, text):
 def test_the_longest_form_wins():
     """Of two values of which one begins with the other, nothing of the longer one is left."""
     assert redactor("secret-one", "secret-one-and-more").redact("secret-one-and-more!") == f"{HIDDEN}!"
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("postgres://app:Sup3r&More@db?a=<2>", r'"postgres://app:Sup3r\u0026More@db?a=\u003c2\u003e"'),
+        ('tab\there \x1b[1m bell\a \x7f "quoted"', r'"tab\there \x1b[1m bell\a \x7f \"quoted\""'),
+    ],
+    ids=["json.Marshal", "%q"],
+)
+def test_what_go_prints_is_hidden(value, quoted):
+    """The API server and ESO are written in Go, and quote a text in its ways."""
+    assert redactor(value).redact(f"cannot use {quoted} here") == f'cannot use "{HIDDEN}" here'
+
+
+@given(VALUES, st.integers(12, 60), st.sampled_from([str, lambda text: base64.b64encode(text.encode()).decode()]))
+def test_a_value_that_others_cut_is_hidden(value, length, encode):
+    """Twelve characters of it, from its beginning or to its end, are not shown in a text from outside."""
+    form = encode(value).rstrip("=")
+    assume(len(form) > length)
+    hidden = redactor(value)
+    for part in (form[:length], form[-length:].lstrip("-")):
+        assume(part not in "error: cannot use  it" and len(part) >= SHORTEST_PART)
+        assert part not in hidden.redact_outside(f"error: cannot use {part} it")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Post https://ssm.eu-west-2.amazonaws.com/: i/o timeout",
+        "User: arn:aws:iam::123456789012:role/eso is not authorized",
+        "dial tcp: lookup postgres://other",
+        "my-service-production is not there",
+        "hunter2-and",
+        "",
+    ],
+)
+def test_what_only_resembles_a_value_stays(text):
+    """A scheme, an ARN's first fields, a host's domain, a public name, a few characters: what many texts have."""
+    hidden = Redactor()
+    hidden.allow(["my-service-production"])
+    for value in (
+        "https://db.eu-west-2.amazonaws.com",
+        "arn:aws:iam::123456789012:user/somebody-else",
+        "postgres://app:hunter2@db",
+        "my-service-production-password",
+        "hunter2-and-more",
+    ):
+        hidden.add(value)
+    assert hidden.redact_outside(text) == text
+
+
+def test_a_value_that_is_learnt_later_is_hidden_when_cut():
+    """Values are read from SSM after the first texts were quoted."""
+    hidden = redactor("the-first-value-of-all")
+    assert hidden.redact_outside("it said the-first-value…") == f"it said {HIDDEN}…"
+    hidden.add("another-value-that-came")
+    assert hidden.redact_outside("it said …value-that-came") == f"it said …{HIDDEN}"

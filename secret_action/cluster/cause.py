@@ -1,0 +1,58 @@
+"""One line of the table of causes: how it is recognised in what the cluster shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from secret_action.cluster.evidence import Evidence
+
+# `error processing spec.data[0] (key: /a/b), err: …`: what ESO puts before the words of whoever failed.
+_ENTRY = re.compile(r"error processing spec\.data\w*\[\d+\](?: \(key: (?P<key>[^)]*)\)|\.\w+)*, err: (?P<said>.*)")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One line of the table.
+
+    seen: for the reader, what shows it. pattern: found in what ESO said; its named groups may stand in the texts. It
+    holds a space, a colon or a quote at a telling place, which no name does, or the parameter `…/throttling_limits`
+    would be taken for what was said of it. when: what must hold besides, given the key of the entry that failed (empty
+    where ESO names none). shows: what shows it where nobody said the pattern. cause, remedy: one sentence each, with
+    the words of `diagnose` and the pattern's groups filled in.
+    """
+
+    id: str
+    seen: str
+    cause: str
+    remedy: str
+    pattern: str = ""
+    when: Callable[[Evidence, str], bool] | None = None
+    shows: Callable[[Evidence], bool] = lambda _: False
+
+    def match(self, evidence: Evidence) -> dict[str, str] | None:
+        """The pattern's groups where it fits, and `key` where ESO names one; else None."""
+        for text in evidence.texts if self.pattern else ():
+            entry = _ENTRY.search(text)
+            key, said = (entry["key"] or "", entry["said"]) if entry else ("", text)
+            found = re.search(self.pattern, said)
+            if found and (self.when is None or self.when(evidence, key)):
+                return {"key": key, **{name: value or "" for name, value in found.groupdict().items()}}
+        return {} if self.shows(evidence) else None
+
+
+def code(*names: str) -> str:
+    """AWS's error codes by their beginning, where they stand as such: `api error ThrottlingException: `."""
+    return rf"(?:^|[ (,])(?:{'|'.join(names)})\w*: "
+
+
+def seen_by_us(evidence: Evidence, key: str) -> bool:
+    """What ESO does not find is there, as our own credentials see it."""
+    if key:
+        return evidence.parameters.get(key, False)
+    return bool(evidence.parameters) and all(evidence.parameters.values())
+
+
+MISSING = r"Secret does not exist|" + code("ParameterNotFound")
+NOT_READY = r'Store "[^"]*" is not ready'
