@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+import yaml
+
 from secret_action.manifest.yaml_edit import EditError
+from secret_action.manifest.yaml_files import compose_documents, source_nodes
 from secret_action.model import Edit
 
 _MAX_BYTES = 1024 * 1024
@@ -33,6 +36,13 @@ class Draft:
         """The file's text as it is by now; empty where there is none."""
         name = _name(file)
         return self._after[name] if name in self._after else self._on_disk(name) or ""
+
+    def nodes(self, path: Path) -> Sequence[yaml.Node]:
+        """The documents of a file (absolute) as it is by now; none where it cannot be read."""
+        for name, text in self._after.items():
+            if _inside(self._root, name) == path.resolve():
+                return compose_documents(text)
+        return source_nodes(path)
 
     def exists(self, file: str) -> bool:
         """There is a file, on disk or made here."""

@@ -17,8 +17,9 @@ MANAGED_LABEL = "zerotouch.io/managed"
 _GROUP = "external-secrets.io/"
 _CLAIM_FIELD = re.compile(r"secret[0-9]*Name")
 
-Locate = Callable[[str, str, str, str], Location]
-"""(origin file, ExternalSecret, secretKey, parameter path) → where it is written."""
+Locate = Callable[..., Location]
+"""(resource as rendered, keys and places in lists that lead to a value of it) → where that is written; without any,
+where the resource is."""
 
 
 def mapping(node: Any) -> Mapping[str, Any]:
@@ -62,9 +63,8 @@ def read_external_secrets(
             continue
         metadata, spec = mapping(resource.get("metadata")), mapping(resource.get("spec"))
         name = str(metadata.get("name", ""))
-        origin = _string(mapping(metadata.get("annotations")).get(ORIGIN))
         default_store = _string(mapping(spec.get("secretStoreRef")).get("name")) or store
-        references = tuple(_references(spec, name, origin, default_store, store, locate))
+        references = tuple(_references(resource, default_store, store, locate))
         if default_store != store and not references:
             continue
         labels = mapping(metadata.get("labels"))
@@ -80,34 +80,33 @@ def read_external_secrets(
                     key: value for key, value in mapping(metadata.get("annotations")).items() if key != ORIGIN
                 },
                 references=references,
-                where=locate(origin, name, "", ""),
+                where=locate(resource),
             )
         )
     return tuple(found)
 
 
-def _references(
-    spec: Mapping[str, Any], name: str, origin: str, default_store: str, store: str, locate: Locate
-) -> Iterator[Reference]:
-    for entry in map(mapping, _sequence(spec.get("data"))):
+def _references(resource: Mapping[str, Any], default_store: str, store: str, locate: Locate) -> Iterator[Reference]:
+    spec, name = mapping(resource.get("spec")), str(mapping(resource.get("metadata")).get("name", ""))
+    for index, entry in enumerate(map(mapping, _sequence(spec.get("data")))):
         remote, key = mapping(entry.get("remoteRef")), _string(entry.get("secretKey"))
         if _store_of(entry, default_store) == store and "key" in remote:
             path = _path(remote["key"])
             yield Reference(
                 path=path,
-                where=locate(origin, name, key, path),
+                where=locate(resource, "spec", "data", index, "remoteRef", "key"),
                 external_secret=name,
                 secret_key=key,
                 property=_string(remote.get("property")),
                 version=_string(remote.get("version")),
             )
-    for entry in map(mapping, _sequence(spec.get("dataFrom"))):
+    for index, entry in enumerate(map(mapping, _sequence(spec.get("dataFrom")))):
         extract = mapping(entry.get("extract"))
         if _store_of(entry, default_store) == store and "key" in extract:
             path = _path(extract["key"])
             yield Reference(
                 path=path,
-                where=locate(origin, name, "", path),
+                where=locate(resource, "spec", "dataFrom", index, "extract", "key"),
                 external_secret=name,
                 property=_string(extract.get("property")),
                 version=_string(extract.get("version")),

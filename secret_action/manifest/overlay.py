@@ -48,9 +48,13 @@ class Overlay:
 
     def rendered(self, base: ExternalSecret) -> ExternalSecret | None:
         """What became of a base's ExternalSecret, whose name a prefix or suffix may have changed."""
+        same = [each for each in self.external_secrets if each.where == base.where and base.where.line is not None]
+        if len(same) == 1:
+            return same[0]
+        # Of one file that is built on twice, or where the line is not known.
         names = {base.name, self.sources.renamed(base.name)}
-        named = [each for each in self.external_secrets if each.name in names]
-        return next(iter(named or [each for each in self.external_secrets if each.where == base.where]), None)
+        named = [each for each in same or self.external_secrets if each.name in names]
+        return next(iter([each for each in named if each.namespace == base.namespace] or named), None)
 
     def resource(self, external_secret: ExternalSecret) -> Mapping[str, Any]:
         """The rendered resource that an ExternalSecret was read from."""

@@ -10,19 +10,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
+from secret_action.manifest.layers import Patch
 from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.parts import agrees
+from secret_action.manifest.paths import in_environment
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import (
     compose_documents,
     get,
-    items,
     line_of,
     load_documents,
     pairs_below,
@@ -90,7 +91,7 @@ def change_at(draft: Draft, where: Location, kind: str, change: Change) -> None:
         if scalar.style == "|" and start < line <= start + scalar.value.count("\n") + 1:
             inner, index = _around(scalar.value, line - start)
             if text(get(inner, "kind")) == kind:
-                _edit(draft, _Patch(where.file, index, inner, inline=start), change)
+                _edit(draft, where.file, index, start, change)
                 return
     raise EditError(f"{where} is in no {kind}.")
 
@@ -112,37 +113,75 @@ def is_own(overlay: Overlay, where: Location) -> bool:
 def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret, keys: Mapping[str, str]) -> None:
     """Gives an ExternalSecret of this overlay other parameter paths.
 
-    external_secret: as rendered. keys: the new path by the old one. A patch that has to be written for it holds the
-    whole list, and leaves no placeholder in it.
+    external_secret: as rendered. keys: the new path by the old one. Each is changed where it is written, if that is
+    the overlay's own file. Otherwise there is a patch; one that has to be written for it holds the whole list, and
+    nothing that is waiting or of another environment in it.
     """
-    wanted = {reference.where: reference for reference in external_secret.references if reference.path in keys}
-    shared = [reference for where, reference in wanted.items() if not is_own(overlay, where)]
-    for where, reference in wanted.items():
-        if reference not in shared:
-            replace_in_line(draft, where, reference.path, keys[reference.path])
-    if not shared:
-        return
-    target = target_of(overlay, external_secret)
+    resource, spec = overlay.resource(external_secret), external_secret.spec
+    places = {
+        overlay.sources.locate(resource, "spec", *steps): place["key"]
+        for steps, place in _key_places(spec)
+        if place["key"] in keys
+    }
+    own = [where for where in places if is_own(overlay, where)]
+    for where in own:
+        replace_in_line(draft, where, places[where], keys[places[where]])
+    lists = _lists(spec, lambda key: keys.get(key, key))
+    if len(own) < len(places):
+        target = target_of(overlay, external_secret)
+        if has_operations(draft, overlay, target):
+            append_operations(draft, overlay, target, spec, keys)
+        else:
+            lists = resolved_lists(overlay, spec, keys)
+            write_patch(draft, overlay, target, lists)
+    prove(draft, overlay, resource, lists)
+
+
+def append_operations(
+    draft: Draft, overlay: Overlay, target: Target, spec: Mapping[str, Any], keys: Mapping[str, str]
+) -> None:
+    """Adds to the overlay's JSON6902 operations on a resource one for each of these keys. keys: the new by the old."""
     if (patch := _operations(draft, overlay, target)) is None:
-        write_patch(draft, overlay, target, resolved_lists(external_secret.spec, overlay.environment, keys))
-        return
-    for field in ("data", "dataFrom"):
-        for at, place in _key_places(external_secret.spec.get(field)):
-            if new := keys.get(place["key"]):
-                operation = {"op": "replace", "path": f"/spec/{field}/{at}/key", "value": new}
-                _edit(draft, patch, _appending(operation))
+        raise EditError("There are no operations to add to.")
+    for steps, place in _key_places(spec):
+        if new := keys.get(place["key"]):
+            operation = {"op": "replace", "path": "/".join(("/spec", *map(str, steps))), "value": new}
+            _edit_patch(draft, overlay, patch, _appending(operation))
 
 
-def resolved_lists(spec: Mapping[str, Any], environment: str, keys: Mapping[str, str]) -> dict[str, Any]:
-    """The lists of an ExternalSecret's spec as an overlay's patch should have them: other keys, and no placeholder.
+def prove(draft: Draft, overlay: Overlay, resource: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Raises EditError unless a draft is sure to give a rendered resource these fields of its `spec`.
 
-    keys: the new path by the old one.
+    Another patch, a replacement or a transformer may have the last word.
     """
-    lists = copy.deepcopy({field: spec[field] for field in ("data", "dataFrom") if list(_key_places(spec.get(field)))})
-    for entries in lists.values():
-        for _, place in _key_places(entries):
-            place["key"] = keys.get(place["key"]) or place["key"].replace(PLACEHOLDER, environment)
+    traced = overlay.sources.over(draft).trace(resource)
+    for field, value in fields.items():
+        if traced is None or not agrees(traced.tree.at("spec", field), value):
+            raise EditError(f"What else changes spec.{field} is not known.")
+
+
+def resolved_lists(overlay: Overlay, spec: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    """The lists of an ExternalSecret's spec as an overlay's patch should have them.
+
+    keys: the new path by the old one; of the others, those of the service itself get the overlay's environment, and
+    no placeholder is left.
+    """
+
+    def resolved(key: str) -> str:
+        parts = overlay.parameter_path.parse(key)
+        own = parts is not None and parts.service == overlay.service
+        return keys.get(key) or (in_environment(overlay, key) if own else key.replace(PLACEHOLDER, overlay.environment))
+
+    lists = _lists(spec, resolved)
     return {field: [in_order(entry) for entry in entries] for field, entries in lists.items()}
+
+
+def _lists(spec: Mapping[str, Any], changed: Callable[[str], str]) -> dict[str, Any]:
+    """A copy of the lists that hold keys, with other keys."""
+    lists = copy.deepcopy({field: spec[field] for field in dict.fromkeys(steps[0] for steps, _ in _key_places(spec))})
+    for _, place in _key_places(lists):
+        place["key"] = changed(place["key"])
+    return lists
 
 
 def in_order(entry: Any) -> Any:
@@ -154,21 +193,26 @@ def _appending(operation: Mapping[str, str]) -> Change:
     return lambda content, document: yaml_edit.append(content, document, (), operation)
 
 
-def _key_places(entries: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The mappings that hold the keys of a list of entries, and how a JSON pointer names each below the list."""
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        for field in ("remoteRef", "extract"):
-            place = entry.get(field) if isinstance(entry, dict) else None
+def _key_places(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[str, int, str, str], dict[str, Any]]]:
+    """The mappings that hold keys in the lists of a spec, and the steps that lead to each key."""
+    for field, inner in (("data", "remoteRef"), ("dataFrom", "extract")):
+        entries = spec.get(field)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            place = entry.get(inner) if isinstance(entry, dict) else None
             if isinstance(place, dict) and isinstance(place.get("key"), str):
-                yield f"{index}/{field}", place
+                yield (field, index, inner, "key"), place
 
 
 def target_of(overlay: Overlay, external_secret: ExternalSecret) -> Target:
     """How the overlay's patches name a rendered ExternalSecret."""
-    origin = overlay.in_base(external_secret)
-    if origin is None and overlay.sources.renamed(external_secret.name) != external_secret.name:
-        raise EditError(f"The name of {external_secret.name} before the overlay's prefix is not known.")
-    return as_target(origin or external_secret)
+    return target_of_resource(overlay, overlay.resource(external_secret))
+
+
+def target_of_resource(overlay: Overlay, resource: Mapping[str, Any]) -> Target:
+    """How the overlay's patches name a rendered resource. Raises EditError where that cannot be told."""
+    if (traced := overlay.sources.trace(resource)) is None:
+        raise EditError("How the overlay's patches name it is not known.")
+    return Target(str(resource.get("apiVersion")), traced.kind, *traced.met)
 
 
 def as_target(external_secret: ExternalSecret) -> Target:
@@ -189,7 +233,7 @@ def write_patch(draft: Draft, overlay: Overlay, target: Target, spec: Mapping[st
     """
     if (patch := _patch_of(draft, overlay, target)) is not None:
         for field, value in spec.items():
-            _edit(draft, patch, _giving(field, value))
+            _edit_patch(draft, overlay, patch, _giving(field, value))
         return
     metadata = {"name": target.name} | ({"namespace": target.namespace} if target.namespace else {})
     document = {"apiVersion": target.api_version, "kind": target.kind, "metadata": metadata, "spec": dict(spec)}
@@ -227,7 +271,7 @@ def _giving(field: str, value: Any) -> Change:
 def _identity(entry: Any) -> Any:
     """What makes an entry of a list the one that it is, however its scalars are written."""
     entry = entry if isinstance(entry, dict) else {}
-    key = next((place.get("key") for _, place in _key_places([entry])), None)
+    key = next((place["key"] for _, place in _key_places({"data": [entry], "dataFrom": [entry]})), None)
     return entry.get("secretKey"), key
 
 
@@ -243,85 +287,81 @@ def loaded(content: str, document: int) -> dict[str, Any]:
 # --- the overlay's patches ---
 
 
-@dataclass(frozen=True)
-class _Patch:
-    """A document that patches. inline: the line of the literal text in the kustomization that holds it."""
-
-    file: str
-    document: int
-    node: yaml.Node
-    target: yaml.Node | None = None
-    inline: int | None = None
-
-
-def _patches(draft: Draft, overlay: Overlay) -> Iterator[_Patch]:
-    """All documents of the overlay's own patch files and of the patches in its kustomization."""
-    file = overlay.where.file
-    kustomization = next(iter(compose_documents(draft.text(file))), None)
-    for field in ("patches", "patchesJson6902", "patchesStrategicMerge"):
-        for entry in items(get(kustomization, field)):
-            plain = isinstance(entry, yaml.ScalarNode)
-            path, inline = (entry, entry) if plain else (get(entry, "path"), get(entry, "patch"))
-            target = get(entry, "target")
-            if isinstance(inline, yaml.ScalarNode) and "\n" in inline.value:
-                for index, node in enumerate(compose_documents(inline.value) if inline.style == "|" else ()):
-                    yield _Patch(file, index, node, target, line_of(inline))
-            elif text(path) and ".." not in PurePosixPath(text(path)).parts and not text(path).startswith("/"):
-                own = (PurePosixPath(overlay.folder) / text(path)).as_posix()
-                for index, node in enumerate(compose_documents(draft.text(own))):
-                    yield _Patch(own, index, node, target)
-
-
-def _patch_of(draft: Draft, overlay: Overlay, target: Target) -> _Patch | None:
-    """The last strategic-merge patch of a resource, since it has the last word."""
-    found = [
+def _own_patches(draft: Draft, overlay: Overlay) -> list[Patch]:
+    """The patches that the overlay's own files hold, the last one has the last word."""
+    sources = overlay.sources.over(draft)
+    layer = sources.layer
+    return [
         patch
-        for patch in _patches(draft, overlay)
-        if text(get(patch.node, "kind")) == target.kind and text(get(patch.node, "metadata", "name")) == target.name
+        for patch in ((*layer.patches, *layer.late_patches) if layer else ())
+        if sources.location(patch.file).file.startswith(f"{overlay.folder}/")
     ]
+
+
+def _patches_of(draft: Draft, overlay: Overlay, target: Target) -> Iterator[Patch]:
+    """The overlay's own patches of just this resource."""
+    for patch in _own_patches(draft, overlay):
+        kind, (name, namespace) = patch.names
+        if kind in (("", target.kind) if patch.target is not None else (target.kind,)) and name == target.name:
+            spaces = {namespace or "default", target.namespace or "default"}
+            if len(spaces) == 1 or (patch.target is not None and not namespace):
+                yield patch
+
+
+def _patch_of(draft: Draft, overlay: Overlay, target: Target) -> Patch | None:
+    """The last strategic-merge patch of a resource that can be edited, since it has the last word."""
+    found = [patch for patch in _patches_of(draft, overlay, target) if patch.is_merge and _is_editable(patch)]
     return found[-1] if found else None
 
 
-def _operations(draft: Draft, overlay: Overlay, target: Target) -> _Patch | None:
+def _operations(draft: Draft, overlay: Overlay, target: Target) -> Patch | None:
     """The last list of JSON6902 operations on just this resource."""
-    found = [
-        patch
-        for patch in _patches(draft, overlay)
-        if isinstance(patch.node, yaml.SequenceNode)
-        and text(get(patch.target, "kind")) in ("", target.kind)
-        and text(get(patch.target, "name")) == target.name
-    ]
+    found = [patch for patch in _patches_of(draft, overlay, target) if not patch.is_merge and _is_editable(patch)]
     return found[-1] if found else None
+
+
+def _is_editable(patch: Patch) -> bool:
+    return patch.inline is None or patch.inline.style == "|"
 
 
 def _file_of_patches(draft: Draft, overlay: Overlay, kind: str) -> str:
     """The last file of the overlay that holds nothing but strategic-merge patches of this kind; empty without one."""
     kinds: dict[str, set[str]] = {}
-    for patch in _patches(draft, overlay):
+    for patch in _own_patches(draft, overlay):
         if patch.inline is None:
             named = patch.target is None and get(patch.node, "metadata", "name") is not None
-            kinds.setdefault(patch.file, set()).add(text(get(patch.node, "kind")) if named else "")
+            kinds.setdefault(_file(overlay, patch), set()).add(patch.names[0] if named else "")
     return next((file for file in reversed(kinds) if kinds[file] == {kind}), "")
 
 
-def _edit(draft: Draft, patch: _Patch, change: Change) -> None:
-    content = draft.text(patch.file)
-    if patch.inline is None:
-        draft.put(patch.file, change(content, patch.document))
+def _file(overlay: Overlay, patch: Patch) -> str:
+    return overlay.sources.location(patch.file).file
+
+
+def _edit(draft: Draft, file: str, document: int, inline: int | None, change: Change) -> None:
+    """inline: the line of the literal text in the file that holds the document."""
+    content = draft.text(file)
+    if inline is None:
+        draft.put(file, change(content, document))
         return
     lines = content.split("\n")
-    old = _literal(content, patch.inline)
+    old = _literal(content, inline)
     body = old.rstrip("\n").split("\n")
-    first = next(line for line in lines[patch.inline :] if line.strip())
+    first = next(line for line in lines[inline:] if line.strip())
     indent = first[: len(first) - len(first.lstrip(" "))]
     end = "\r" if first.endswith("\r") else ""
-    new = change(old, patch.document)
+    new = change(old, document)
     written = [f"{indent}{line}{end}" if line else end for line in new.rstrip("\n").split("\n")]
-    lines[patch.inline : patch.inline + len(body)] = written
+    lines[inline : inline + len(body)] = written
     changed = "\n".join(lines)
-    if _literal(changed, patch.inline).rstrip("\n") != new.rstrip("\n"):
-        raise EditError(f"The patch in {patch.file} is written in an unusual way. Change it by hand.")
-    draft.put(patch.file, changed)
+    if _literal(changed, inline).rstrip("\n") != new.rstrip("\n"):
+        raise EditError(f"The patch in {file} is written in an unusual way. Change it by hand.")
+    draft.put(file, changed)
+
+
+def _edit_patch(draft: Draft, overlay: Overlay, patch: Patch, change: Change) -> None:
+    inline = line_of(patch.inline) if patch.inline is not None else None
+    _edit(draft, _file(overlay, patch), patch.document, inline, change)
 
 
 def _literal(content: str, line: int) -> str:

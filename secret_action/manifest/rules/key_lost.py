@@ -10,7 +10,7 @@ from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.overlay import Overlay, Tenant
-from secret_action.manifest.patches import has_operations, in_order, target_of, write_patch
+from secret_action.manifest.patches import has_operations, in_order, prove, target_of, write_patch
 from secret_action.manifest.paths import in_environment
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.manifest.yaml_edit import EditError
@@ -95,6 +95,7 @@ def _fix(overlays: Sequence[Overlay], name: str, origin: ExternalSecret, referen
             there = rendered.spec.get(_field(reference))
             entries = [*(there if isinstance(there, list) else ()), _entry(overlay, origin, reference)]
             write_patch(draft, overlay, target, {_field(reference): entries})
+            prove(draft, overlay, overlay.resource(rendered), {_field(reference): entries})
 
     return fix
 
