@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from secret_action.manifest.yaml_files import (
     compose_documents,
     get,
     items,
+    leads_outside,
     line_of,
     read_regular,
     reads_as,
@@ -81,14 +83,14 @@ class Sources:
         if not steps:
             return self.definition(resource)
         part = self.part(resource, *steps)
-        return self._at(part.file, part.lines, part.text) if part else self.fallback
+        return self.where(part) if part else self.fallback
 
     def definition(self, resource: Mapping[str, Any]) -> Location:
         """Where a rendered resource is defined: the line of its name."""
         kind, name, _, origin = _identity(resource)
         traced = self.trace(resource)
         if traced and (defined := traced.definition.at("metadata", "name")):
-            return self._at(defined.file, defined.lines)
+            return self.where(defined)
         file = self._path(origin) if origin else None
         if file is None or not self._inside(file):
             return self.fallback
@@ -106,7 +108,7 @@ class Sources:
             if found := list(_fields(said, field, value)):
                 files = {part.file for part in found}
                 if len(found) == 1:
-                    return self._at(found[0].file, found[0].lines if value is not None else found[0].key_lines)
+                    return self.where(found[0] if value is not None else replace(found[0], lines=found[0].key_lines))
                 if len(files) == 1:
                     return self.location(files.pop())
         return self.definition(resource)
@@ -136,7 +138,7 @@ class Sources:
             yield from self._walk(path, seen)
 
     def _inside(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self._root)
+        return not leads_outside(self._root, path)
 
     def location(self, file: Path, node: yaml.Node | None = None) -> Location:
         """A file, and the line of a node of it, as a finding names them."""
@@ -148,13 +150,14 @@ class Sources:
         except ValueError:
             return file.name
 
-    def _at(self, file: Path, lines: range, said: str = "") -> Location:
-        """Of several lines the one that says it, if just one does."""
-        if len(lines) > 1 and said:
-            content = read_regular(file, _MAX_BYTES).decode("utf-8", "replace").split("\n")
-            saying = [line for line in lines if line <= len(content) and said in content[line - 1]]
+    def where(self, part: Part) -> Location:
+        """The place of a part: of several lines the one that says it, if just one does."""
+        lines = part.lines
+        if len(lines) > 1 and part.text:
+            content = read_regular(part.file, _MAX_BYTES).decode("utf-8", "replace").split("\n")
+            saying = [line for line in lines if line <= len(content) and part.text in content[line - 1]]
             lines = range(saying[0], saying[0] + 1) if len(saying) == 1 else range(0)
-        return Location(self._shown(file), lines[0] if len(lines) == 1 else None)
+        return Location(self._shown(part.file), lines[0] if len(lines) == 1 else None)
 
 
 @lru_cache(maxsize=2)
