@@ -92,7 +92,7 @@ class Layer:
     def patch_files(self) -> tuple[Path, ...]:
         """The files that it lists as patches."""
         return tuple(
-            path for _, entry in self._patch_entries() if (path := self._path(_path_of(entry))) and path.is_file()
+            path for _, entry in self._patch_entries() if (path := self._path(_path_of(entry))) and os.path.isfile(path)
         )
 
     @cached_property

@@ -79,7 +79,9 @@ class Sources:
         return part if agrees(part, value) else None
 
     def locate(self, resource: Mapping[str, Any], *steps: str | int) -> Location:
-        """Where a value of a rendered resource is written; without steps, the resource itself."""
+        """Where a value of a rendered resource is written, or what it is missing in; without steps, the resource."""
+        while steps and not _has(resource, steps):
+            steps = steps[:-1]
         if not steps:
             return self.definition(resource)
         part = self.part(resource, *steps)
@@ -188,6 +190,12 @@ def _value(node: Any, steps: Sequence[str | int]) -> Any:
         else:
             node = node[step] if isinstance(node, list) and step < len(node) else None
     return node
+
+
+def _has(node: Any, steps: Sequence[str | int]) -> bool:
+    *parents, last = steps
+    node = _value(node, parents)
+    return last in node if isinstance(node, Mapping) else isinstance(node, list) and last in range(len(node))
 
 
 def _fields(part: Part, field: str, value: Any) -> Iterator[Part]:
