@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,9 +79,9 @@ class Layer:
         self._node = next(iter(nodes(file)), None)
 
     @cached_property
-    def entries(self) -> tuple[Path, ...]:
-        """The files and folders that it lists as resources."""
-        return tuple(self._paths("resources", "bases"))
+    def entries(self) -> Mapping[Path, None]:
+        """The files and folders that it lists as resources, in order."""
+        return dict.fromkeys(self._paths("resources", "bases"))
 
     @cached_property
     def components(self) -> tuple[Path, ...]:
@@ -94,6 +94,11 @@ class Layer:
         return tuple(
             path for _, entry in self._patch_entries() if (path := self._path(_path_of(entry))) and os.path.isfile(path)
         )
+
+    @cached_property
+    def real_files(self) -> frozenset[str]:
+        """What it is made of itself, behind all links."""
+        return frozenset(map(os.path.realpath, (self.file, *self.patch_files)))
 
     @cached_property
     def patches(self) -> tuple[Patch, ...]:

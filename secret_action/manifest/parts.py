@@ -78,24 +78,23 @@ class Part:
 
 def part_of(node: yaml.Node, file: Path, lines: Lines) -> Part:
     """A composed node as a part: merge keys are merged, aliases are shared."""
-    made: dict[int, Part] = {}
+    made: dict[int, Any] = {}
 
-    def build(node: yaml.Node) -> Part:
+    def build(node: yaml.Node, key_lines: range = range(0)) -> Part:
+        if isinstance(node, yaml.ScalarNode):
+            return Part(node, file, lines(node), key_lines)
         if id(node) not in made:
-            made[id(node)] = Part({}, file, lines(node))  # also for one that holds itself
-            made[id(node)] = Part(value(node), file, lines(node))
-        return made[id(node)]
+            made[id(node)] = {}  # also for one that holds itself
+            made[id(node)] = [*map(build, node.value)] if isinstance(node, yaml.SequenceNode) else fields(node)
+        return Part(made[id(node)], file, lines(node), key_lines)
 
-    def value(node: yaml.Node) -> Any:
-        if isinstance(node, yaml.SequenceNode):
-            return [build(item) for item in node.value]
-        if not isinstance(node, yaml.MappingNode):
-            return node
-        merging = [build(below) for key, below in node.value if key.value == "<<"]
-        sources = [each for part in merging for each in (part.value if isinstance(part.value, list) else [part])]
-        fields = {key: below for source in sources[::-1] for key, below in source.fields.items()}
-        own = ((key, below) for key, below in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<")
-        return fields | {key.value: replace(build(below), key_lines=lines(key)) for key, below in own}
+    def fields(node: yaml.Node) -> dict[str, Part]:
+        found: dict[str, Part] = {}
+        own = {key.value: build(below, lines(key)) for key, below in node.value if isinstance(key, yaml.ScalarNode)}
+        if merging := own.pop("<<", None):
+            sources = merging.value if isinstance(merging.value, list) else [merging]
+            found = {key: below for source in sources[::-1] for key, below in source.fields.items()}
+        return found | own
 
     return build(node)
 

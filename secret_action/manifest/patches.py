@@ -126,14 +126,15 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
     own = [where for where in places if is_own(overlay, where)]
     for where in own:
         replace_in_line(draft, where, places[where], keys[places[where]])
-    lists = _lists(spec, lambda key: keys.get(key, key))
-    if len(own) < len(places):
-        target = target_of(overlay, external_secret)
-        if has_operations(draft, overlay, target):
-            append_operations(draft, overlay, target, spec, keys)
-        else:
-            lists = resolved_lists(overlay, spec, keys)
-            write_patch(draft, overlay, target, lists)
+    if len(own) == len(places):
+        return  # what is rendered stood in just these places
+    target = target_of(overlay, external_secret)
+    if has_operations(draft, overlay, target):
+        lists = _lists(spec, lambda key: keys.get(key, key))
+        append_operations(draft, overlay, target, spec, keys)
+    else:
+        lists = resolved_lists(overlay, spec, keys)
+        write_patch(draft, overlay, target, lists)
     prove(draft, overlay, resource, lists)
 
 

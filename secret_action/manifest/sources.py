@@ -18,7 +18,7 @@ import yaml
 
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.kustomize import ORIGIN, kustomization_file
-from secret_action.manifest.layers import Layer, Nodes
+from secret_action.manifest.layers import Layer
 from secret_action.manifest.parts import Part, agrees
 from secret_action.manifest.trace import Traced, Tracer
 from secret_action.manifest.yaml_files import (
@@ -42,17 +42,27 @@ class Sources:
     """The files that one kustomization is made of.
 
     root: the repository. folder: the kustomization's folder, absolute. Files outside of the root are not read.
-    nodes: reads the others.
+    tracer: of that folder, where it is not made of the files as they are on disk.
     """
 
-    def __init__(self, root: Path, folder: Path, nodes: Nodes = source_nodes) -> None:
+    def __init__(self, root: Path, folder: Path, tracer: Tracer | None = None) -> None:
         self._root = root.resolve()
         self._folder = folder
-        self._nodes = nodes
+        self._own = tracer
+        self._names: dict[Path, str] = {}
 
     def over(self, draft: Draft) -> Sources:
         """The same as they are with a draft's changes."""
-        return Sources(self._root, self._folder, draft.nodes)
+        changed = {os.path.realpath(self._root / name) for name in draft.changed()}
+        return Sources(self._root, self._folder, self._tracer.over(draft.nodes, changed)) if changed else self
+
+    @property
+    def _tracer(self) -> Tracer:
+        return self._own or _tracer(self)
+
+    def new_tracer(self) -> Tracer:
+        """One that has read nothing yet."""
+        return Tracer(self._folder, source_nodes, self._inside)
 
     @property
     def fallback(self) -> Location:
@@ -62,12 +72,12 @@ class Sources:
     @property
     def layer(self) -> Layer | None:
         """The kustomization itself."""
-        return _tracer(self).top
+        return self._tracer.top
 
     def trace(self, resource: Mapping[str, Any]) -> Traced | None:
         """How a rendered resource came about; None where that cannot be told."""
         kind, name, namespace, origin = _identity(resource)
-        return _tracer(self).trace(kind, (name, namespace), self._path(origin)) if origin else None
+        return self._tracer.trace(kind, (name, namespace), self._path(origin)) if origin else None
 
     def part(self, resource: Mapping[str, Any], *steps: str | int) -> Part | None:
         """What was written for a value of a rendered resource; None where that is not certain.
@@ -97,7 +107,7 @@ class Sources:
         if file is None or not self._inside(file):
             return self.fallback
         # One that a generator makes is written nowhere: its origin is the kustomization that configures it.
-        return self.location(file, Layer(file.parent, file, self._nodes).made_by_generator(kind, name))
+        return self.location(file, Layer(file.parent, file, source_nodes).made_by_generator(kind, name))
 
     def place(self, resource: Mapping[str, Any], field: str, value: Any = None) -> Location:
         """Where a field of a rendered resource is written.
@@ -128,7 +138,7 @@ class Sources:
         return tuple(dict.fromkeys(self._walk(Path(os.path.normpath(self._folder)), set())))
 
     def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
-        layer = None if folder in seen else _tracer(self).layer(folder)
+        layer = None if folder in seen else self._tracer.layer(folder)
         if layer is None:
             return
         seen.add(folder)
@@ -147,10 +157,12 @@ class Sources:
         return Location(self._shown(file), line_of(node) if node is not None else None)
 
     def _shown(self, file: Path) -> str:
-        try:
-            return file.resolve().relative_to(self._root).as_posix()
-        except ValueError:
-            return file.name
+        if file not in self._names:
+            try:
+                self._names[file] = file.resolve().relative_to(self._root).as_posix()
+            except ValueError:
+                self._names[file] = file.name
+        return self._names[file]
 
     def where(self, part: Part) -> Location:
         """The place of a part: of several lines the one that says it, if just one does."""
@@ -165,7 +177,7 @@ class Sources:
 @lru_cache(maxsize=2)
 def _tracer(sources: Sources) -> Tracer:
     """Kept for the latest ones only, since it holds all their files' nodes."""
-    return Tracer(sources._folder, sources._nodes, sources._inside)
+    return sources.new_tracer()
 
 
 def _identity(resource: Mapping[str, Any]) -> tuple[str, str, str, str]:

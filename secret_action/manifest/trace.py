@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,7 +51,31 @@ class Tracer:
         self._inside = inside
         self._layers: dict[Path, Layer | None] = {}
         self._documents: dict[Path, dict[str, list[tuple[str, yaml.Node]]]] = {}
+        self._real: dict[Path, str] = {}
+        self._bases: dict[Path, list[tuple[Path, Layer]]] = {}
         self._open: set[Path] = set()
+        self._traced: dict[_Wanted, list[Traced]] = {}
+
+    def over(self, nodes: Nodes, changed: AbstractSet[str]) -> Tracer:
+        """One that reads these files (real paths) anew, and takes over what is made of others.
+
+        nodes: reads them as they are by now.
+        """
+        other = Tracer(self._folder, nodes, self._inside)
+        other._layers = {
+            folder: layer
+            for folder, layer in self._layers.items()
+            if layer is None or changed.isdisjoint(layer.real_files)
+        }
+        same = {id(layer) for layer in other._layers.values()}
+        for file, below in self._bases.items():
+            if all(id(layer) in same for _, layer in below):
+                other._bases[file] = below
+        other._real = self._real
+        other._documents = {
+            origin: kinds for origin, kinds in self._documents.items() if self._real[origin] not in changed
+        }
+        return other
 
     @property
     def top(self) -> Layer | None:
@@ -66,9 +91,11 @@ class Tracer:
 
     def trace(self, kind: str, rendered: Id, origin: Path) -> Traced | None:
         """The resource that is rendered under this name and namespace. origin: the file that defines it."""
-        if self.top is None or not self._inside(origin):
-            return None
-        found = self._built(self.top, _Wanted(kind, rendered[0], origin), [], {})
+        wanted = _Wanted(kind, rendered[0], origin)
+        if wanted not in self._traced:
+            reachable = self.top if self._inside(origin) else None
+            self._traced[wanted] = self._built(reachable, wanted, [], {}) if reachable else []
+        found = self._traced[wanted]
         named = [each for each in found if each.ids[-1][0] == rendered[0]]
         exact = [each for each in named if each.ids[-1] == rendered]
         return (exact or named)[0] if len(exact or named) == 1 else None
@@ -81,18 +108,23 @@ class Tracer:
         if layer.file in self._open:  # it builds on itself
             return found
         self._open.add(layer.file)
-        for entry in layer.entries:
-            if entry == wanted.origin:
-                found += self._defined(wanted)
-            elif (below := self.layer(entry)) is not None:
-                if entry not in bases:
-                    bases[entry] = self._built(below, wanted, [], bases)
-                found += bases[entry]
+        if wanted.origin in layer.entries:
+            found += self._defined(wanted)
+        for entry, below in self._below(layer):
+            if entry not in bases:
+                bases[entry] = self._built(below, wanted, [], bases)
+            found += bases[entry]
         for entry in layer.components:
             if (component := self.layer(entry)) is not None:
                 found = self._built(component, wanted, found, bases)
         self._open.remove(layer.file)
         return [each for one in found if (each := _through(layer, one))]
+
+    def _below(self, layer: Layer) -> list[tuple[Path, Layer]]:
+        """The kustomizations that one builds on, its components apart."""
+        if layer.file not in self._bases:
+            self._bases[layer.file] = [(entry, below) for entry in layer.entries if (below := self.layer(entry))]
+        return self._bases[layer.file]
 
     def _defined(self, wanted: _Wanted) -> Iterator[Traced]:
         origin = wanted.origin
@@ -101,6 +133,7 @@ class Tracer:
             for node in _flattened(self._nodes(origin)):
                 kinds.setdefault(text(get(node, "kind")), []).append((text(get(node, "metadata", "name")), node))
             self._documents[origin] = kinds
+            self._real[origin] = os.path.realpath(origin)
         for name, node in self._documents[origin].get(wanted.kind, ()):
             if name and name in wanted.name:
                 tree = part_of(node, origin, lambda node: range(line_of(node), line_of(node) + 1))
