@@ -15,7 +15,8 @@ from secret_action.errors import InputError
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.kustomize import kustomization_file
-from secret_action.manifest.patches import Target, append_operations, has_operations, list_in, write_patch
+from secret_action.manifest.own_patches import Target
+from secret_action.manifest.patches import append_operations, has_operations, list_in, write_patch
 from secret_action.model import ExternalSecret, Problem
 from secret_action.naming import PLACEHOLDER
 

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
-from secret_action.manifest.layers import Patch
 from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.own_patches import (
+    Change,
+    Target,
+    edit_document,
+    edit_patch,
+    file_of_patches,
+    merge_patch,
+    operations,
+)
 from secret_action.manifest.parts import agrees
 from secret_action.manifest.paths import in_environment
 from secret_action.manifest.yaml_edit import EditError
@@ -33,19 +40,6 @@ from secret_action.manifest.yaml_files import (
 )
 from secret_action.model import ExternalSecret, Location
 from secret_action.naming import PLACEHOLDER
-
-Change = Callable[[str, int], str]
-"""(text, document in it) → the text, changed."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A resource, named as the overlay's patches must name it. namespace: empty where it has none."""
-
-    api_version: str
-    kind: str
-    name: str
-    namespace: str = ""
 
 
 def replace_in_line(draft: Draft, where: Location, old: str, new: str) -> None:
@@ -91,7 +85,7 @@ def change_at(draft: Draft, where: Location, kind: str, change: Change) -> None:
         if scalar.style == "|" and start < line <= start + scalar.value.count("\n") + 1:
             inner, index = _around(scalar.value, line - start)
             if text(get(inner, "kind")) == kind:
-                _edit(draft, where.file, index, start, change)
+                edit_document(draft, where.file, index, start, change)
                 return
     raise EditError(f"{where} is in no {kind}.")
 
@@ -142,12 +136,12 @@ def append_operations(
     draft: Draft, overlay: Overlay, target: Target, spec: Mapping[str, Any], keys: Mapping[str, str]
 ) -> None:
     """Adds to the overlay's JSON6902 operations on a resource one for each of these keys. keys: the new by the old."""
-    if (patch := _operations(draft, overlay, target)) is None:
+    if (patch := operations(draft, overlay, target)) is None:
         raise EditError("There are no operations to add to.")
     for steps, place in _key_places(spec):
         if new := keys.get(place["key"]):
             operation = {"op": "replace", "path": "/".join(("/spec", *map(str, steps))), "value": new}
-            _edit_patch(draft, overlay, patch, _appending(operation))
+            edit_patch(draft, overlay, patch, _appending(operation))
 
 
 def prove(draft: Draft, overlay: Overlay, resource: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
@@ -223,7 +217,7 @@ def as_target(external_secret: ExternalSecret) -> Target:
 
 def has_operations(draft: Draft, overlay: Overlay, target: Target) -> bool:
     """True where the overlay changes the resource by JSON6902 operations."""
-    return _operations(draft, overlay, target) is not None
+    return operations(draft, overlay, target) is not None
 
 
 def write_patch(draft: Draft, overlay: Overlay, target: Target, spec: Mapping[str, Any]) -> None:
@@ -232,13 +226,13 @@ def write_patch(draft: Draft, overlay: Overlay, target: Target, spec: Mapping[st
     Lists are whole ones, since a patch of a custom resource replaces them; of one that is there the entries stay as
     they are written, and those that it lacks come behind them.
     """
-    if (patch := _patch_of(draft, overlay, target)) is not None:
+    if (patch := merge_patch(draft, overlay, target)) is not None:
         for field, value in spec.items():
-            _edit_patch(draft, overlay, patch, _giving(field, value))
+            edit_patch(draft, overlay, patch, _giving(field, value))
         return
     metadata = {"name": target.name} | ({"namespace": target.namespace} if target.namespace else {})
     document = {"apiVersion": target.api_version, "kind": target.kind, "metadata": metadata, "spec": dict(spec)}
-    if file := _file_of_patches(draft, overlay, target.kind):
+    if file := file_of_patches(draft, overlay, target.kind):
         draft.put(file, yaml_edit.add_document(draft.text(file), document))
         return
     name = "patches/secrets-patch.yaml" if target.kind == "ExternalSecret" else f"patches/{target.kind.lower()}.yaml"
@@ -283,92 +277,3 @@ def loaded(content: str, document: int) -> dict[str, Any]:
         raise EditError("There are empty documents in the file.")
     found: dict[str, Any] = documents[document]
     return found
-
-
-# --- the overlay's patches ---
-
-
-def _own_patches(draft: Draft, overlay: Overlay) -> list[Patch]:
-    """The patches that the overlay's own files hold, the last one has the last word."""
-    sources = overlay.sources.over(draft)
-    layer = sources.layer
-    return [
-        patch
-        for patch in ((*layer.patches, *layer.late_patches) if layer else ())
-        if sources.location(patch.file).file.startswith(f"{overlay.folder}/")
-    ]
-
-
-def _patches_of(draft: Draft, overlay: Overlay, target: Target) -> Iterator[Patch]:
-    """The overlay's own patches of just this resource."""
-    for patch in _own_patches(draft, overlay):
-        kind, (name, namespace) = patch.names
-        if kind in (("", target.kind) if patch.target is not None else (target.kind,)) and name == target.name:
-            spaces = {namespace or "default", target.namespace or "default"}
-            if len(spaces) == 1 or (patch.target is not None and not namespace):
-                yield patch
-
-
-def _patch_of(draft: Draft, overlay: Overlay, target: Target) -> Patch | None:
-    """The last strategic-merge patch of a resource that can be edited, since it has the last word."""
-    found = [patch for patch in _patches_of(draft, overlay, target) if patch.is_merge and _is_editable(patch)]
-    return found[-1] if found else None
-
-
-def _operations(draft: Draft, overlay: Overlay, target: Target) -> Patch | None:
-    """The last list of JSON6902 operations on just this resource."""
-    found = [patch for patch in _patches_of(draft, overlay, target) if not patch.is_merge and _is_editable(patch)]
-    return found[-1] if found else None
-
-
-def _is_editable(patch: Patch) -> bool:
-    return patch.inline is None or patch.inline.style == "|"
-
-
-def _file_of_patches(draft: Draft, overlay: Overlay, kind: str) -> str:
-    """The last file of the overlay that holds nothing but strategic-merge patches of this kind; empty without one."""
-    kinds: dict[str, set[str]] = {}
-    for patch in _own_patches(draft, overlay):
-        if patch.inline is None:
-            named = patch.target is None and get(patch.node, "metadata", "name") is not None
-            kinds.setdefault(_file(overlay, patch), set()).add(patch.names[0] if named else "")
-    return next((file for file in reversed(kinds) if kinds[file] == {kind}), "")
-
-
-def _file(overlay: Overlay, patch: Patch) -> str:
-    return overlay.sources.location(patch.file).file
-
-
-def _edit(draft: Draft, file: str, document: int, inline: int | None, change: Change) -> None:
-    """inline: the line of the literal text in the file that holds the document."""
-    content = draft.text(file)
-    if inline is None:
-        draft.put(file, change(content, document))
-        return
-    lines = content.split("\n")
-    old = _literal(content, inline)
-    body = old.rstrip("\n").split("\n")
-    first = next(line for line in lines[inline:] if line.strip())
-    indent = first[: len(first) - len(first.lstrip(" "))]
-    end = "\r" if first.endswith("\r") else ""
-    new = change(old, document)
-    written = [f"{indent}{line}{end}" if line else end for line in new.rstrip("\n").split("\n")]
-    lines[inline : inline + len(body)] = written
-    changed = "\n".join(lines)
-    if _literal(changed, inline).rstrip("\n") != new.rstrip("\n"):
-        raise EditError(f"The patch in {file} is written in an unusual way. Change it by hand.")
-    draft.put(file, changed)
-
-
-def _edit_patch(draft: Draft, overlay: Overlay, patch: Patch, change: Change) -> None:
-    inline = line_of(patch.inline) if patch.inline is not None else None
-    _edit(draft, _file(overlay, patch), patch.document, inline, change)
-
-
-def _literal(content: str, line: int) -> str:
-    """The text of the literal block whose mark is in this line."""
-    everything = (scalar for node in compose_documents(content) for scalar in scalars(node))
-    found = next((scalar for scalar in everything if scalar.style == "|" and line_of(scalar) == line), None)
-    if found is None:
-        raise EditError(f"Line {line} holds no literal text.")
-    return str(found.value)

@@ -67,9 +67,9 @@ class Tracer:
             for folder, layer in self._layers.items()
             if layer is None or changed.isdisjoint(layer.real_files)
         }
-        same = {id(layer) for layer in other._layers.values()}
+        kept = {layer.file for layer in other._layers.values() if layer}
         for file, below in self._bases.items():
-            if all(id(layer) in same for _, layer in below):
+            if kept.issuperset([file, *(layer.file for _, layer in below)]):
                 other._bases[file] = below
         other._real = self._real
         other._documents = {
