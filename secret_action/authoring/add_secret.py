@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,8 +15,9 @@ from secret_action.errors import InputError
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.kustomize import kustomization_file
-from secret_action.manifest.patches import Target, has_operations, list_in, rewrite_keys, write_patch
-from secret_action.model import ExternalSecret, Location, Problem, Reference
+from secret_action.manifest.own_patches import Target
+from secret_action.manifest.patches import append_operations, has_operations, list_in, write_patch
+from secret_action.model import ExternalSecret, Problem
 from secret_action.naming import PLACEHOLDER
 
 
@@ -145,11 +145,5 @@ def _extend_overlay(
         (item["remoteRef"]["key"], wanted["remoteRef"]["key"])
         for item, wanted in zip(request.items(PLACEHOLDER), request.items(overlay.environment), strict=True)
     ]
-    references = [Reference(path, Location(existing.file, index)) for index, (path, _) in enumerate(waiting)]
     grown = {**spec, "data": [*there, *request.items(PLACEHOLDER)]}
-    rewrite_keys(
-        draft,
-        overlay,
-        replace(external_secret, spec=grown, references=tuple(references)),
-        dict(waiting),
-    )
+    append_operations(draft, overlay, target, grown, dict(waiting))

@@ -57,7 +57,7 @@ class Ignore:
 
 @dataclass(frozen=True)
 class Definitions:
-    """The whole file; empty where there is none."""
+    """The whole file; empty where there is none. where: the line of `environments`."""
 
     environments: tuple[str, ...] = ()
     ignores: tuple[Ignore, ...] = ()
@@ -111,7 +111,7 @@ def read_definitions(tenant: Path, root: Path) -> Definitions:
         environments=tuple(content.get("environments", ())),
         ignores=tuple(_ignores(content, get(node, "ignore"), shown)),
         parameters=parameters,
-        where=Location(shown),
+        where=_place(shown, node, "environments"),
     )
 
 

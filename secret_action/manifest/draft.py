@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+import yaml
+
 from secret_action.manifest.yaml_edit import EditError
+from secret_action.manifest.yaml_files import compose_documents, source_nodes
 from secret_action.model import Edit
 
 _MAX_BYTES = 1024 * 1024
@@ -33,6 +36,13 @@ class Draft:
         """The file's text as it is by now; empty where there is none."""
         name = _name(file)
         return self._after[name] if name in self._after else self._on_disk(name) or ""
+
+    def nodes(self, path: Path) -> Sequence[yaml.Node]:
+        """The documents of a file (absolute) as it is by now; none where it cannot be read."""
+        for name, text in self._after.items():
+            if _inside(self._root, name) == path.resolve():
+                return compose_documents(text)
+        return source_nodes(path)
 
     def exists(self, file: str) -> bool:
         """There is a file, on disk or made here."""
@@ -126,8 +136,7 @@ def _bare(line: str) -> str:
 
 def _edits(file: str, before: str, after: str) -> Iterator[Edit]:
     old, new = ([_bare(line) for line in _lines(text)] for text in (before, after))
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for tag, start, end, new_start, new_end in matcher.get_opcodes():
+    for tag, start, end, new_start, new_end in _opcodes(old, new):
         if tag == "insert" and start == 0 and old:
             # Nothing taken from line 1 would say that the file is new.
             yield Edit(file, 1, (old[0],), (*new[:new_end], old[0]))
@@ -136,6 +145,26 @@ def _edits(file: str, before: str, after: str) -> Iterator[Edit]:
             yield Edit(file, start, (old[-1],), (old[-1], *new[new_start:new_end]))
         elif tag != "equal":
             yield Edit(file, start + 1, tuple(old[start:end]), tuple(new[new_start:new_end]))
+
+
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """As difflib says them, but it only sees the lines between the first that differ and the last ones."""
+    before = _alike(old, new)
+    behind = _alike(old[before:][::-1], new[before:][::-1])
+    matcher = difflib.SequenceMatcher(
+        None, old[before : len(old) - behind], new[before : len(new) - behind], autojunk=False
+    )
+    for tag, *places in matcher.get_opcodes():
+        start, end, new_start, new_end = (place + before for place in places)
+        yield tag, start, end, new_start, new_end
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many of the first lines are the same."""
+    return next(
+        (at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right),
+        len(min(one, other, key=len)),
+    )
 
 
 def _applied(text: str, edits: Sequence[Edit], file: str) -> str:

@@ -24,12 +24,9 @@ _ALPHA = f"{_GROUP}v1alpha1"
 KEY_FIELDS = (("remoteRef", "key"), ("extract", "key"), ("find", "path"), ("key",))
 """Where an entry of `data` or `dataFrom` says what it reads; the last one in v1alpha1."""
 
-Locate = Callable[[str, str, str, str], Location]
-"""(origin file, ExternalSecret, secretKey, parameter path) → where it is written. An empty path asks for the entry of
-that secretKey; where that is empty too, for the ExternalSecret itself."""
-
-Place = Callable[[Mapping[str, Any], str, Any], Location]
-"""(resource, field, value) → where it is written."""
+Locate = Callable[..., Location]
+"""(resource as rendered, keys and places in lists that lead to a value of it) → where that is written; without any,
+where the resource is."""
 
 
 def mapping(node: Any) -> Mapping[str, Any]:
@@ -73,10 +70,9 @@ def read_external_secrets(
             continue
         metadata, spec = mapping(resource.get("metadata")), mapping(resource.get("spec"))
         name = str(metadata.get("name", ""))
-        origin = _string(mapping(metadata.get("annotations")).get(ORIGIN))
         default_store = _string(mapping(spec.get("secretStoreRef")).get("name")) or store
         old = resource.get("apiVersion") == _ALPHA
-        entries = tuple(_references(spec, name, default_store, store, partial(locate, origin, name), old=old))
+        entries = tuple(_references(spec, name, default_store, store, partial(locate, resource), old=old))
         if default_store != store and all(entry.store for entry in entries):
             continue
         labels = mapping(metadata.get("labels"))
@@ -92,22 +88,22 @@ def read_external_secrets(
                     key: value for key, value in mapping(metadata.get("annotations")).items() if key != ORIGIN
                 },
                 references=tuple(entry for entry in entries if _asks_for_one(entry)),
-                where=locate(origin, name, "", ""),
+                where=locate(resource),
                 others=tuple(entry for entry in entries if not _asks_for_one(entry)),
             )
         )
     return tuple(found)
 
 
-def read_of_cluster(resources: Sequence[Mapping[str, Any]], store: str, place: Place) -> tuple[ExternalSecret, ...]:
+def read_of_cluster(resources: Sequence[Mapping[str, Any]], store: str, locate: Locate) -> tuple[ExternalSecret, ...]:
     """What the ClusterExternalSecrets among rendered resources make, under the name that they give it."""
     makers = (resource for resource in resources if resource.get("kind") == "ClusterExternalSecret")
-    return tuple(made for maker in makers for made in _made_by(maker, store, place))
+    return tuple(made for maker in makers for made in _made_by(maker, store, locate))
 
 
-def _made_by(maker: Mapping[str, Any], store: str, place: Place) -> Iterator[ExternalSecret]:
-    def locate(_origin: str, _name: str, secret_key: str, path: str) -> Location:
-        return place(maker, "key", path) if path else place(maker, "secretKey", secret_key)
+def _made_by(maker: Mapping[str, Any], store: str, locate: Locate) -> Iterator[ExternalSecret]:
+    def in_maker(_made: Mapping[str, Any], *steps: str | int) -> Location:
+        return locate(maker, "spec", "externalSecretSpec", *steps[1:]) if steps else locate(maker)
 
     spec = mapping(maker.get("spec"))
     made = {
@@ -116,7 +112,7 @@ def _made_by(maker: Mapping[str, Any], store: str, place: Place) -> Iterator[Ext
         "metadata": {"name": spec.get("externalSecretName") or mapping(maker.get("metadata")).get("name")},
         "spec": spec.get("externalSecretSpec"),
     }
-    for external_secret in read_external_secrets([made], store, locate):
+    for external_secret in read_external_secrets([made], store, in_maker):
         yield replace(external_secret, of_cluster=True)
 
 
@@ -130,43 +126,43 @@ def _references(
     name: str,
     default_store: str,
     store: str,
-    locate: Callable[[str, str], Location],
+    locate: Callable[..., Location],
     *,
     old: bool,
 ) -> Iterator[Reference]:
-    for kind, entry, said in _entries(spec, old=old):
-        key, secret_key = said.get("key"), _string(entry.get("secretKey"))
-        # A key that is not a string in the render breaks a rule, which shows it as kustomize wrote it.
-        path = "" if key is None else str(key)
+    for entry, steps in _entries(spec, old=old):
+        part, _, *parents, field = steps
+        said = mapping(entry.get(parents[0])) if parents else entry
+        key, find = said.get(field), "find" in parents
         source = mapping(entry.get("sourceRef"))
         generator = _string(mapping(source.get("generatorRef")).get("kind"))
         reads = _string(mapping(source.get("storeRef")).get("name")) or generator or default_store
         yield Reference(
-            path=path,
-            where=locate(secret_key, path),
+            # A key that is not a string in the render breaks a rule, which shows it as kustomize wrote it.
+            path="" if key is None else str(key),
+            where=locate("spec", *steps),
             external_secret=name,
-            secret_key=secret_key,
+            secret_key=_string(entry.get("secretKey")),
             property=_string(said.get("property")),
             version=_string(said.get("version")),
-            extract=kind == "extract",
-            find=kind == "find",
+            extract=part == "dataFrom" and not find,
+            find=find,
             store="" if reads == store else reads,
         )
 
 
-def _entries(spec: Mapping[str, Any], *, old: bool) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Kind of each entry of both lists, the entry, and what in it says `key` (or would, were it there).
+def _entries(spec: Mapping[str, Any], *, old: bool) -> Iterator[tuple[Mapping[str, Any], tuple[Any, ...]]]:
+    """Each entry of both lists, and the steps below `spec` to what it reads (or would, were that there).
 
     old: `dataFrom` is a list of keys, as in v1alpha1.
     """
-    for entry in map(mapping, _sequence(spec.get("data"))):
-        yield "data", entry, mapping(entry.get("remoteRef"))
-    for entry in map(mapping, _sequence(spec.get("dataFrom"))):
-        find = mapping(entry.get("find"))
+    for index, entry in enumerate(map(mapping, _sequence(spec.get("data")))):
+        yield entry, ("data", index, "remoteRef", "key")
+    for index, entry in enumerate(map(mapping, _sequence(spec.get("dataFrom")))):
         if "find" not in entry:
-            yield "extract", entry, entry if old else mapping(entry.get("extract"))
-        elif "path" in find:  # without one it searches by name or tag alone
-            yield "find", entry, {"key": find["path"]}
+            yield entry, ("dataFrom", index, "key") if old else ("dataFrom", index, "extract", "key")
+        elif "path" in mapping(entry.get("find")):  # without one it searches by name or tag alone
+            yield entry, ("dataFrom", index, "find", "path")
 
 
 def read_consumers(resources: Sequence[Mapping[str, Any]]) -> tuple[Consumer, ...]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -19,11 +17,21 @@ from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import KEY_FIELDS
 from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.own_patches import (
+    Change,
+    Target,
+    edit_document,
+    edit_patch,
+    file_of_patches,
+    merge_patch,
+    operations,
+)
+from secret_action.manifest.parts import agrees
+from secret_action.manifest.paths import in_environment
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import (
     compose_documents,
     get,
-    items,
     line_of,
     load_documents,
     pairs_below,
@@ -33,19 +41,6 @@ from secret_action.manifest.yaml_files import (
 )
 from secret_action.model import ExternalSecret, Location
 from secret_action.naming import PLACEHOLDER
-
-Change = Callable[[str, int], str]
-"""(text, document in it) → the text, changed."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A resource, named as the overlay's patches must name it. namespace: empty where it has none."""
-
-    api_version: str
-    kind: str
-    name: str
-    namespace: str = ""
 
 
 def replace_in_line(draft: Draft, where: Location, old: str, new: str) -> None:
@@ -91,7 +86,7 @@ def change_at(draft: Draft, where: Location, kind: str, change: Change) -> None:
         if scalar.style == "|" and start < line <= start + scalar.value.count("\n") + 1:
             inner, index = _around(scalar.value, line - start)
             if text(get(inner, "kind")) == kind:
-                _edit(draft, _Patch(where.file, index, inner, inline=start), change)
+                edit_document(draft, where.file, index, start, change)
                 return
     raise EditError(f"{where} is in no {kind}.")
 
@@ -113,39 +108,74 @@ def is_own(overlay: Overlay, where: Location) -> bool:
 def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret, keys: Mapping[str, str]) -> None:
     """Gives an ExternalSecret of this overlay other parameter paths.
 
-    external_secret: as rendered. keys: the new path by the old one. A patch that has to be written for it holds the
-    whole list, and leaves no placeholder in it.
+    external_secret: as rendered. keys: the new path by the old one. Each is changed where it is written, if that is
+    the overlay's own file. Otherwise there is a patch; one that has to be written for it holds the whole list, and
+    nothing that is waiting or of another environment in it.
     """
-    wanted = {reference.where: reference for reference in external_secret.entries if reference.path in keys}
-    shared = [reference for where, reference in wanted.items() if not is_own(overlay, where)]
-    for where, reference in wanted.items():
-        if reference not in shared:
-            replace_in_line(draft, where, reference.path, keys[reference.path])
-    if not shared:
-        return
+    places = {each.where: each.path for each in external_secret.entries if each.path in keys}
+    own = [where for where in places if is_own(overlay, where)]
+    for where in own:
+        replace_in_line(draft, where, places[where], keys[places[where]])
+    if len(own) == len(places):
+        return  # what is rendered stood in just these places
     if external_secret.of_cluster:
         raise EditError(f"ExternalSecret {external_secret.name} is made of another resource, in a file that is shared.")
+    resource, spec = overlay.resource(external_secret), external_secret.spec
     target = target_of(overlay, external_secret)
-    if (patch := _operations(draft, overlay, target)) is None:
-        write_patch(draft, overlay, target, resolved_lists(external_secret.spec, overlay.environment, keys))
-        return
-    for field in ("data", "dataFrom"):
-        for at, place, key in _key_places(external_secret.spec.get(field)):
-            if new := keys.get(place[key]):
-                operation = {"op": "replace", "path": f"/spec/{field}/{at}", "value": new}
-                _edit(draft, patch, _appending(operation))
+    if has_operations(draft, overlay, target):
+        lists = _lists(spec, lambda key: keys.get(key, key))
+        append_operations(draft, overlay, target, spec, keys)
+    else:
+        lists = resolved_lists(overlay, spec, keys)
+        write_patch(draft, overlay, target, lists)
+    prove(draft, overlay, resource, lists)
 
 
-def resolved_lists(spec: Mapping[str, Any], environment: str, keys: Mapping[str, str]) -> dict[str, Any]:
-    """The lists of an ExternalSecret's spec as an overlay's patch should have them: other keys, and no placeholder.
+def append_operations(
+    draft: Draft, overlay: Overlay, target: Target, spec: Mapping[str, Any], keys: Mapping[str, str]
+) -> None:
+    """Adds to the overlay's JSON6902 operations on a resource one for each of these keys. keys: the new by the old."""
+    if (patch := operations(draft, overlay, target)) is None:
+        raise EditError("There are no operations to add to.")
+    for steps, place in _key_places(spec):
+        if new := keys.get(place[steps[-1]]):
+            operation = {"op": "replace", "path": "/".join(("/spec", *map(str, steps))), "value": new}
+            edit_patch(draft, overlay, patch, _appending(operation))
 
-    keys: the new path by the old one.
+
+def prove(draft: Draft, overlay: Overlay, resource: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Raises EditError unless a draft is sure to give a rendered resource these fields of its `spec`.
+
+    Another patch, a replacement or a transformer may have the last word.
     """
-    lists = copy.deepcopy({field: spec[field] for field in ("data", "dataFrom") if list(_key_places(spec.get(field)))})
-    for entries in lists.values():
-        for _, place, key in _key_places(entries):
-            place[key] = keys.get(place[key]) or place[key].replace(PLACEHOLDER, environment)
+    traced = overlay.sources.over(draft).trace(resource)
+    for field, value in fields.items():
+        if traced is None or not agrees(traced.tree.at("spec", field), value):
+            raise EditError(f"What else changes spec.{field} is not known.")
+
+
+def resolved_lists(overlay: Overlay, spec: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    """The lists of an ExternalSecret's spec as an overlay's patch should have them.
+
+    keys: the new path by the old one; of the others, those of the service itself get the overlay's environment, and
+    no placeholder is left.
+    """
+
+    def resolved(key: str) -> str:
+        parts = overlay.parameter_path.parse(key)
+        own = parts is not None and parts.service == overlay.service
+        return keys.get(key) or (in_environment(overlay, key) if own else key.replace(PLACEHOLDER, overlay.environment))
+
+    lists = _lists(spec, resolved)
     return {field: [in_order(entry) for entry in entries] for field, entries in lists.items()}
+
+
+def _lists(spec: Mapping[str, Any], changed: Callable[[str], str]) -> dict[str, Any]:
+    """A copy of the lists that hold keys, with other keys."""
+    lists = copy.deepcopy({field: spec[field] for field in dict.fromkeys(steps[0] for steps, _ in _key_places(spec))})
+    for steps, place in _key_places(lists):
+        place[steps[-1]] = changed(place[steps[-1]])
+    return lists
 
 
 def in_order(entry: Any) -> Any:
@@ -157,23 +187,29 @@ def _appending(operation: Mapping[str, str]) -> Change:
     return lambda content, document: yaml_edit.append(content, document, (), operation)
 
 
-def _key_places(entries: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """How a JSON pointer names each key below a list of entries, the mapping that holds it, and under which field."""
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        for *parents, key in KEY_FIELDS:
-            place = entry
-            for field in parents:
-                place = place.get(field) if isinstance(place, dict) else None
-            if isinstance(place, dict) and isinstance(place.get(key), str):
-                yield "/".join([str(index), *parents, key]), place, key
+def _key_places(spec: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], dict[Any, Any]]]:
+    """The mappings that hold keys in the lists of a spec, and the steps that lead to each key."""
+    for field in ("data", "dataFrom"):
+        entries = spec.get(field)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            for *parents, key in KEY_FIELDS:
+                place = entry
+                for parent in parents:
+                    place = place.get(parent) if isinstance(place, dict) else None
+                if isinstance(place, dict) and isinstance(place.get(key), str):
+                    yield (field, index, *parents, key), place
 
 
 def target_of(overlay: Overlay, external_secret: ExternalSecret) -> Target:
     """How the overlay's patches name a rendered ExternalSecret."""
-    origin = overlay.in_base(external_secret)
-    if origin is None and overlay.sources.renamed(external_secret.name) != external_secret.name:
-        raise EditError(f"The name of {external_secret.name} before the overlay's prefix is not known.")
-    return as_target(origin or external_secret)
+    return target_of_resource(overlay, overlay.resource(external_secret))
+
+
+def target_of_resource(overlay: Overlay, resource: Mapping[str, Any]) -> Target:
+    """How the overlay's patches name a rendered resource. Raises EditError where that cannot be told."""
+    if (traced := overlay.sources.trace(resource)) is None:
+        raise EditError("How the overlay's patches name it is not known.")
+    return Target(str(resource.get("apiVersion")), traced.kind, *traced.met)
 
 
 def as_target(external_secret: ExternalSecret) -> Target:
@@ -183,7 +219,7 @@ def as_target(external_secret: ExternalSecret) -> Target:
 
 def has_operations(draft: Draft, overlay: Overlay, target: Target) -> bool:
     """True where the overlay changes the resource by JSON6902 operations."""
-    return _operations(draft, overlay, target) is not None
+    return operations(draft, overlay, target) is not None
 
 
 def write_patch(draft: Draft, overlay: Overlay, target: Target, spec: Mapping[str, Any]) -> None:
@@ -192,13 +228,13 @@ def write_patch(draft: Draft, overlay: Overlay, target: Target, spec: Mapping[st
     Lists are whole ones, since a patch of a custom resource replaces them; of one that is there the entries stay as
     they are written, and those that it lacks come behind them.
     """
-    if (patch := _patch_of(draft, overlay, target)) is not None:
+    if (patch := merge_patch(draft, overlay, target)) is not None:
         for field, value in spec.items():
-            _edit(draft, patch, _giving(field, value))
+            edit_patch(draft, overlay, patch, _giving(field, value))
         return
     metadata = {"name": target.name} | ({"namespace": target.namespace} if target.namespace else {})
     document = {"apiVersion": target.api_version, "kind": target.kind, "metadata": metadata, "spec": dict(spec)}
-    if file := _file_of_patches(draft, overlay, target.kind):
+    if file := file_of_patches(draft, overlay, target.kind):
         draft.put(file, yaml_edit.add_document(draft.text(file), document))
         return
     name = "patches/secrets-patch.yaml" if target.kind == "ExternalSecret" else f"patches/{target.kind.lower()}.yaml"
@@ -232,7 +268,8 @@ def _giving(field: str, value: Any) -> Change:
 def _identity(entry: Any) -> Any:
     """What makes an entry of a list the one that it is, however its scalars are written."""
     entry = entry if isinstance(entry, dict) else {}
-    key = next((place[field] for _, place, field in _key_places([entry])), None)
+    places = _key_places({"data": [entry], "dataFrom": [entry]})
+    key = next((place[steps[-1]] for steps, place in places), None)
     return entry.get("secretKey"), key
 
 
@@ -243,96 +280,3 @@ def loaded(content: str, document: int) -> dict[str, Any]:
         raise EditError("There are empty documents in the file.")
     found: dict[str, Any] = documents[document]
     return found
-
-
-# --- the overlay's patches ---
-
-
-@dataclass(frozen=True)
-class _Patch:
-    """A document that patches. inline: the line of the literal text in the kustomization that holds it."""
-
-    file: str
-    document: int
-    node: yaml.Node
-    target: yaml.Node | None = None
-    inline: int | None = None
-
-
-def _patches(draft: Draft, overlay: Overlay) -> Iterator[_Patch]:
-    """All documents of the overlay's own patch files and of the patches in its kustomization."""
-    file = overlay.where.file
-    kustomization = next(iter(compose_documents(draft.text(file))), None)
-    for field in ("patches", "patchesJson6902", "patchesStrategicMerge"):
-        for entry in items(get(kustomization, field)):
-            plain = isinstance(entry, yaml.ScalarNode)
-            path, inline = (entry, entry) if plain else (get(entry, "path"), get(entry, "patch"))
-            target = get(entry, "target")
-            if isinstance(inline, yaml.ScalarNode) and "\n" in inline.value:
-                for index, node in enumerate(compose_documents(inline.value) if inline.style == "|" else ()):
-                    yield _Patch(file, index, node, target, line_of(inline))
-            elif text(path) and ".." not in PurePosixPath(text(path)).parts and not text(path).startswith("/"):
-                own = (PurePosixPath(overlay.folder) / text(path)).as_posix()
-                for index, node in enumerate(compose_documents(draft.text(own))):
-                    yield _Patch(own, index, node, target)
-
-
-def _patch_of(draft: Draft, overlay: Overlay, target: Target) -> _Patch | None:
-    """The last strategic-merge patch of a resource, since it has the last word."""
-    found = [
-        patch
-        for patch in _patches(draft, overlay)
-        if text(get(patch.node, "kind")) == target.kind and text(get(patch.node, "metadata", "name")) == target.name
-    ]
-    return found[-1] if found else None
-
-
-def _operations(draft: Draft, overlay: Overlay, target: Target) -> _Patch | None:
-    """The last list of JSON6902 operations on just this resource."""
-    found = [
-        patch
-        for patch in _patches(draft, overlay)
-        if isinstance(patch.node, yaml.SequenceNode)
-        and text(get(patch.target, "kind")) in ("", target.kind)
-        and text(get(patch.target, "name")) == target.name
-    ]
-    return found[-1] if found else None
-
-
-def _file_of_patches(draft: Draft, overlay: Overlay, kind: str) -> str:
-    """The last file of the overlay that holds nothing but strategic-merge patches of this kind; empty without one."""
-    kinds: dict[str, set[str]] = {}
-    for patch in _patches(draft, overlay):
-        if patch.inline is None:
-            named = patch.target is None and get(patch.node, "metadata", "name") is not None
-            kinds.setdefault(patch.file, set()).add(text(get(patch.node, "kind")) if named else "")
-    return next((file for file in reversed(kinds) if kinds[file] == {kind}), "")
-
-
-def _edit(draft: Draft, patch: _Patch, change: Change) -> None:
-    content = draft.text(patch.file)
-    if patch.inline is None:
-        draft.put(patch.file, change(content, patch.document))
-        return
-    lines = content.split("\n")
-    old = _literal(content, patch.inline)
-    body = old.rstrip("\n").split("\n")
-    first = next(line for line in lines[patch.inline :] if line.strip())
-    indent = first[: len(first) - len(first.lstrip(" "))]
-    end = "\r" if first.endswith("\r") else ""
-    new = change(old, patch.document)
-    written = [f"{indent}{line}{end}" if line else end for line in new.rstrip("\n").split("\n")]
-    lines[patch.inline : patch.inline + len(body)] = written
-    changed = "\n".join(lines)
-    if _literal(changed, patch.inline).rstrip("\n") != new.rstrip("\n"):
-        raise EditError(f"The patch in {patch.file} is written in an unusual way. Change it by hand.")
-    draft.put(patch.file, changed)
-
-
-def _literal(content: str, line: int) -> str:
-    """The text of the literal block whose mark is in this line."""
-    everything = (scalar for node in compose_documents(content) for scalar in scalars(node))
-    found = next((scalar for scalar in everything if scalar.style == "|" and line_of(scalar) == line), None)
-    if found is None:
-        raise EditError(f"Line {line} holds no literal text.")
-    return str(found.value)

@@ -219,7 +219,7 @@ class Reading:
         return replace(
             overlay,
             external_secrets=read_external_secrets(resources, scope.store, sources.locate),
-            of_cluster=read_of_cluster(resources, scope.store, sources.place),
+            of_cluster=read_of_cluster(resources, scope.store, sources.locate),
             bases=tuple(self._building.bases(folder)),
             environments=frozenset(self._overlays) - {""},
             consumers=read_consumers(resources),

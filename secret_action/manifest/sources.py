@@ -1,189 +1,234 @@
-"""From a rendered key back to the file and line where a person wrote it.
+"""From a rendered value back to the file and line where a person wrote it.
 
-The render is the truth; the sources are only searched for the place. Where the place is not certain, the overlay's
-kustomization file is named without a line: never a wrong line.
+The render is the truth; the sources are only searched for the place, and a place counts only where what stands there
+is what was rendered. Where it is not certain, the overlay's kustomization file is named without a line: never a wrong
+line.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from secret_action.manifest.external_secrets import KEY_FIELDS
+from secret_action.manifest.draft import Draft
+from secret_action.manifest.kustomization import Kustomization
 from secret_action.manifest.kustomize import ORIGIN, kustomization_file
+from secret_action.manifest.parts import Part, agrees
+from secret_action.manifest.trace import Traced, Tracer
 from secret_action.manifest.yaml_files import (
     compose_documents,
     get,
     items,
+    leads_outside,
     line_of,
+    read_regular,
     reads_as,
-    scalars,
     source_nodes,
     text,
 )
 from secret_action.model import Location
 
-# Where a kustomization names other files, and how.
-_FOLDERS_OR_FILES = ("resources", "bases", "components")
 _PLAIN_PATCHES = ("patchesStrategicMerge",)
 _PATCHES = ("patches", "patchesJson6902")
+_MAX_BYTES = 1024 * 1024
 
 
 class Sources:
     """The files that one kustomization is made of.
 
     root: the repository. folder: the kustomization's folder, absolute. Files outside of the root are not read.
+    tracer: of that folder, where it is not made of the files as they are on disk.
     """
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, folder: Path, tracer: Tracer | None = None) -> None:
         self._root = root.resolve()
         self._folder = folder
+        self._own = tracer
+        self._names: dict[Path, str] = {}
+
+    def over(self, draft: Draft) -> Sources:
+        """The same as they are with a draft's changes."""
+        changed = {os.path.realpath(self._root / name) for name in draft.changed()}
+        return Sources(self._root, self._folder, self._tracer.over(draft.nodes, changed)) if changed else self
+
+    @property
+    def _tracer(self) -> Tracer:
+        return self._own or _tracer(self)
+
+    def new_tracer(self) -> Tracer:
+        """One that has read nothing yet."""
+        return Tracer(self._folder, source_nodes, self._inside)
 
     @property
     def fallback(self) -> Location:
         """The place where no better one is known."""
         return self.location(kustomization_file(self._folder) or self._folder)
 
-    def locate(self, origin: str, name: str, secret_key: str, path: str) -> Location:
-        """Where a rendered key is written.
+    @property
+    def layer(self) -> Kustomization | None:
+        """The kustomization itself."""
+        return self._tracer.top
 
-        origin: the resource's origin file, relative to the folder. name: the ExternalSecret as rendered.
-        path: the parameter's path; empty for an entry without one, and with no secretKey either for the
-        ExternalSecret itself.
+    def trace(self, resource: Mapping[str, Any]) -> Traced | None:
+        """How a rendered resource came about; None where that cannot be told."""
+        kind, name, namespace, origin = _identity(resource)
+        return self._tracer.trace(kind, (name, namespace), self._path(origin)) if origin else None
+
+    def part(self, resource: Mapping[str, Any], *steps: str | int) -> Part | None:
+        """What was written for a value of a rendered resource; None where that is not certain.
+
+        steps: the keys and places in lists that lead to it.
         """
-        origin_file = self._origin_file(origin)
-        names = self._names("ExternalSecret", name, origin_file)
-        for file in self.files:
-            places = self._entries(file, names, secret_key, path) if path or secret_key else []
-            if path and not places:
-                places = [
-                    node
-                    for document in documents(file)
-                    if not isinstance(get(document, "kind"), yaml.ScalarNode) or _is_patch_like(document)
-                    for node in scalars(document)
-                    if node.value == path
-                ]
-            if len(places) == 1:
-                return self.location(file, places[0])
-            if places:
-                return self.location(file)
-        return (None if path else self._definition(origin_file, "ExternalSecret", names)) or self.fallback
+        traced = self.trace(resource)
+        part, value = traced.tree.at(*steps) if traced else None, _value(resource, steps)
+        return part if agrees(part, value) else None
+
+    def locate(self, resource: Mapping[str, Any], *steps: str | int) -> Location:
+        """Where a value of a rendered resource is written, or what it is missing in; without steps, the resource."""
+        while steps and not _has(resource, steps):
+            steps = steps[:-1]
+        if not steps:
+            return self.definition(resource)
+        part = self.part(resource, *steps)
+        return self.where(part) if part else self.fallback
 
     def definition(self, resource: Mapping[str, Any]) -> Location:
         """Where a rendered resource is defined: the line of its name."""
-        kind, name, origin_file = _identity(resource, self._origin_file)
-        names = self._names(kind, name, origin_file)
+        kind, name, _, origin = _identity(resource)
+        traced = self.trace(resource)
+        if traced and (defined := traced.definition.at("metadata", "name")):
+            return self.where(defined)
+        file = self._path(origin) if origin else None
+        if file is None or not self._inside(file):
+            return self.fallback
         # One that a generator makes is written nowhere: its origin is the kustomization that configures it.
-        return self._definition(origin_file, kind, names) or (
-            self.location(origin_file) if origin_file and self._inside(origin_file) else self.fallback
-        )
+        generator = Kustomization(file.parent, file, source_nodes).made_by_generator(kind, name)
+        return self.location(file, generator or _unquoted_name(file, kind, _value(resource, ("metadata", "name"))))
 
     def place(self, resource: Mapping[str, Any], field: str, value: Any = None) -> Location:
-        """Where a field of a rendered resource is written, the patches of the overlay first.
+        """Where a field of a rendered resource is written.
 
         field: its last key, at any depth. value: the scalar that it has, as rendered; None takes any. Where it is
         written twice in one file, the file; where it cannot be found, the resource's definition.
         """
-        kind, name, origin_file = _identity(resource, self._origin_file)
-        names = self._names(kind, name, origin_file)
-        for file in self.files:
-            places = [
-                node
-                for document in documents(file)
-                if text(get(document, "kind")) == kind and text(get(document, "metadata", "name")) in names
-                for node in _fields(document, field, value)
-            ]
-            if places:
-                return self.location(file, places[0] if len(places) == 1 else None)
+        traced = self.trace(resource)
+        for said in (traced.tree, *traced.written) if traced else ():
+            if found := list(_fields(said, field, value)):
+                files = {part.file for part in found}
+                if len(found) == 1:
+                    return self.where(found[0] if value is not None else replace(found[0], lines=found[0].key_lines))
+                if len(files) == 1:
+                    return self.location(files.pop())
         return self.definition(resource)
 
     def renamed(self, name: str) -> str:
         """The name that the kustomization's own prefix and suffix make of one."""
-        file = kustomization_file(self._folder)
-        node = next(iter(source_nodes(file)), None) if file else None
-        return text(get(node, "namePrefix")) + name + text(get(node, "nameSuffix"))
+        return self.layer.renamed(name, "")[0] if self.layer else name
 
-    def _origin_file(self, origin: str) -> Path | None:
-        return Path(os.path.normpath(self._folder / origin)) if origin else None
-
-    def _names(self, kind: str, name: str, file: Path | None) -> set[str]:
-        """The rendered name and, where the origin file leaves no doubt, the one before a prefix changed it."""
-        return {name, *self._names_in(file, kind)} if file else {name}
+    def _path(self, origin: str) -> Path:
+        return Path(os.path.normpath(self._folder / origin))
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """All local files, those nearest to the overlay first: its patches, itself, then what it builds on."""
-        return tuple(dict.fromkeys(self._walk(self._folder, set())))
+        return tuple(dict.fromkeys(self._walk(Path(os.path.normpath(self._folder)), set())))
 
     def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
-        folder = Path(os.path.normpath(folder))
-        file = kustomization_file(folder)
-        if folder in seen or file is None or not self._inside(folder):
+        layer = None if folder in seen else self._tracer.layer(folder)
+        if layer is None:
             return
         seen.add(folder)
-        node = next(iter(source_nodes(file)), None)
-        for field in _PATCHES:
-            for entry in items(get(node, field)):
-                yield from self._local(folder, text(get(entry, "path")))
-        for field in _PLAIN_PATCHES:
-            for entry in items(get(node, field)):
-                yield from self._local(folder, text(entry))
-        yield file
-        for field in _FOLDERS_OR_FILES:
-            for entry in items(get(node, field)):
-                yield from self._local(folder, text(entry))
-                yield from self._walk(folder / text(entry), seen)
-
-    def _local(self, folder: Path, name: str) -> Iterator[Path]:
-        if name and "\n" not in name:
-            path = Path(os.path.normpath(folder / name))
+        yield from filter(self._inside, layer.patch_files)
+        yield layer.file
+        for path in (*layer.entries, *layer.components):
             if os.path.isfile(path) and self._inside(path):
                 yield path
+            yield from self._walk(path, seen)
 
     def _inside(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self._root)
-
-    def _names_in(self, file: Path, kind: str) -> set[str]:
-        found = [document for document in source_nodes(file) if text(get(document, "kind")) == kind]
-        return {text(get(document, "metadata", "name")) for document in found} if len(found) == 1 else set()
-
-    def _definition(self, file: Path | None, kind: str, names: set[str]) -> Location | None:
-        for document in source_nodes(file) if file and self._inside(file) else ():
-            name = get(document, "metadata", "name")
-            if text(get(document, "kind")) == kind and text(name) in names and name is not None:
-                return self.location(file, name) if file else None
-        return None
-
-    def _entries(self, file: Path, names: set[str], secret_key: str, path: str) -> list[yaml.Node]:
-        """The key nodes of entries with this path in ExternalSecrets (whole ones or patches) of these names.
-
-        Of an entry that has none, its secretKey.
-        """
-        found = []
-        for document in documents(file):
-            if text(get(document, "kind")) != "ExternalSecret" or text(get(document, "metadata", "name")) not in names:
-                continue
-            for entry in items(get(document, "spec", "data")) + items(get(document, "spec", "dataFrom")):
-                places = (get(entry, *fields) for fields in KEY_FIELDS)
-                key = next((place for place in places if place is not None), None)
-                shown = "" if key is None or key.tag == "tag:yaml.org,2002:null" else text(key)
-                node = key or get(entry, "secretKey")
-                if node is not None and shown == path and text(get(entry, "secretKey")) == secret_key:
-                    found.append(node)
-        return found
+        return not leads_outside(self._root, path)
 
     def location(self, file: Path, node: yaml.Node | None = None) -> Location:
         """A file, and the line of a node of it, as a finding names them."""
-        try:
-            shown = file.resolve().relative_to(self._root).as_posix()
-        except ValueError:
-            shown = file.name
-        return Location(shown, line_of(node) if node is not None else None)
+        return Location(self._shown(file), line_of(node) if node is not None else None)
+
+    def _shown(self, file: Path) -> str:
+        if file not in self._names:
+            try:
+                self._names[file] = file.resolve().relative_to(self._root).as_posix()
+            except ValueError:
+                self._names[file] = file.name
+        return self._names[file]
+
+    def where(self, part: Part) -> Location:
+        """The place of a part: of several lines the one that says it, if just one does."""
+        lines = part.lines
+        if len(lines) > 1 and part.text:
+            content = read_regular(part.file, _MAX_BYTES).decode("utf-8", "replace").split("\n")
+            saying = [line for line in lines if line <= len(content) and part.text in content[line - 1]]
+            lines = range(saying[0], saying[0] + 1) if len(saying) == 1 else range(0)
+        return Location(self._shown(part.file), lines[0] if len(lines) == 1 else None)
+
+
+@lru_cache(maxsize=2)
+def _tracer(sources: Sources) -> Tracer:
+    """Kept for the latest ones only, since it holds all their files' nodes."""
+    return sources.new_tracer()
+
+
+def _identity(resource: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Kind, name, namespace, and the origin file as kustomize says it."""
+    metadata = resource.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    annotations = metadata.get("annotations")
+    origin = annotations.get(ORIGIN) if isinstance(annotations, Mapping) else None
+    name, namespace = str(metadata.get("name", "")), metadata.get("namespace")
+    return (
+        str(resource.get("kind", "")),
+        name,
+        namespace if isinstance(namespace, str) else "",
+        origin if isinstance(origin, str) else "",
+    )
+
+
+def _unquoted_name(file: Path, kind: str, name: Any) -> yaml.Node | None:
+    """What kustomize made another value of than a text, so that no trace finds it: `1e3`, of which it makes 1000."""
+    named = (get(node, "metadata", "name") for node in source_nodes(file) if text(get(node, "kind")) == kind)
+    found = (
+        []
+        if isinstance(name, str)
+        else [node for node in named if isinstance(node, yaml.ScalarNode) and reads_as(node, name)]
+    )
+    return found[0] if len(found) == 1 else None
+
+
+def _value(node: Any, steps: Sequence[str | int]) -> Any:
+    for step in steps:
+        if isinstance(step, str):
+            node = node.get(step) if isinstance(node, Mapping) else None
+        else:
+            node = node[step] if isinstance(node, list) and step < len(node) else None
+    return node
+
+
+def _has(node: Any, steps: Sequence[str | int]) -> bool:
+    *parents, last = steps
+    node = _value(node, parents)
+    return last in node if isinstance(node, Mapping) else isinstance(node, list) and last in range(len(node))
+
+
+def _fields(part: Part, field: str, value: Any) -> Iterator[Part]:
+    """What stands behind this key at any depth; of scalars only those of this value."""
+    for key, below in part.below():
+        fits = value is None or (isinstance(below.value, yaml.ScalarNode) and reads_as(below.value, value))
+        if key == field and below.sure and fits:
+            yield below
 
 
 def documents(file: Path) -> Iterator[yaml.Node]:
@@ -196,45 +241,6 @@ def documents(file: Path) -> Iterator[yaml.Node]:
             if isinstance(node, yaml.ScalarNode) and node.style == "|":
                 # A literal block begins on the line after its mark; any other style moves lines.
                 yield from compose_documents("\n" * line_of(node) + node.value)
-
-
-def _identity(resource: Mapping[str, Any], origin_file: Callable[[str], Path | None]) -> tuple[str, str, Path | None]:
-    metadata = resource.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
-    annotations = metadata.get("annotations")
-    origin = annotations.get(ORIGIN) if isinstance(annotations, Mapping) else None
-    return (
-        str(resource.get("kind", "")),
-        str(metadata.get("name", "")),
-        origin_file(origin) if isinstance(origin, str) else None,
-    )
-
-
-def _fields(document: yaml.Node, field: str, value: Any) -> Iterator[yaml.Node]:
-    """The scalars of this value under this key, at any depth; the keys themselves where any value will do."""
-    seen: set[int] = set()
-    pending = [document]
-    while pending:
-        node = pending.pop()
-        if id(node) in seen:  # aliases
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            pending.extend(node.value)
-        elif isinstance(node, yaml.MappingNode):
-            for key, below in node.value:
-                pending.append(below)
-                if text(key) != field:
-                    continue
-                if value is None:
-                    yield key
-                elif isinstance(below, yaml.ScalarNode) and reads_as(below, value):
-                    yield below
-
-
-def _is_patch_like(document: yaml.Node) -> bool:
-    """A kustomization (it may hold inline patches and vars) is searched as a whole; other kinds are not."""
-    return text(get(document, "kind")) in ("", "Kustomization", "Component")
 
 
 def files_below(root: Path, names: Sequence[str]) -> Iterator[Path]:

@@ -10,9 +10,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from secret_action.model import Edit, Finding
 from secret_action.report.words import visible
+
+_DOCUMENT = "---"
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ def unified(edits: Sequence[Edit]) -> str:
 def patches(findings: Iterable[Finding]) -> tuple[tuple[Patch, ...], int]:
     """The findings' edits, one patch for each file, and how many findings had to be left out.
 
-    Left out is a finding whose edits overlap those of an earlier one: whoever applies the patches and looks again is
-    offered the rest.
+    Left out is a finding whose edits overlap those of an earlier one, or write the same thing in another way: whoever
+    applies the patches and looks again is offered the rest.
     """
     fitting = _Fitting()
     left = sum(not fitting.take(finding) for finding in findings if finding.edits)
@@ -60,7 +63,7 @@ class _Fitting:
         self.files: dict[str, dict[Edit, list[str]]] = defaultdict(dict)
         self._replaced: set[tuple[str, int]] = set()
         # A gap is named by the line after it.
-        self._filled: set[tuple[str, int]] = set()
+        self._filled: dict[tuple[str, int], set[tuple[str, ...]]] = defaultdict(set)
         self._closed: set[tuple[str, int]] = set()
 
     def take(self, finding: Finding) -> bool:
@@ -81,15 +84,15 @@ class _Fitting:
                 (edit.file, gap) in self._filled for gap in inner
             )
         gap = (edit.file, edit.line)
-        # Of a new file there is one text; elsewhere several edits may put lines into one gap.
-        return gap in self._closed or (edit.line == 1 and gap in self._filled)
+        # Of a new file there is one text; elsewhere several edits may put different things into one gap.
+        return gap in self._closed or (gap in self._filled and (edit.line == 1 or _head(edit) in self._filled[gap]))
 
     def _note(self, edit: Edit) -> None:
         lines, inner = _covered(edit)
         self._replaced.update((edit.file, line) for line in lines)
         self._closed.update((edit.file, gap) for gap in inner)
         if not edit.remove:
-            self._filled.add((edit.file, edit.line))
+            self._filled[edit.file, edit.line].add(_head(edit))
 
 
 def _covered(edit: Edit) -> tuple[range, range]:
@@ -98,8 +101,26 @@ def _covered(edit: Edit) -> tuple[range, range]:
     return range(edit.line, end), range(edit.line + 1, end)
 
 
+def _head(edit: Edit) -> tuple[str, ...]:
+    """What lines of YAML that are put into a gap are about: two texts of one head are two of the same thing.
+
+    Of a document of a patch it is all before its `spec`, of an item of a list all before its value, which comes last;
+    of all else its first line, with the key.
+    """
+    first = edit.add[0] if edit.add else ""
+    if first.startswith(_DOCUMENT):
+        return tuple(takewhile(lambda line: not line.startswith("spec:"), edit.add))
+    return edit.add[:-1] or edit.add if first.lstrip().startswith("- ") else (first,)
+
+
+def _depth(edit: Edit) -> tuple[int, bool, bool]:
+    """What YAML ends first comes first in a gap: what is deeper, items before the next key, documents at the end."""
+    first = edit.add[0] if edit.add else ""
+    return len(first.lstrip()) - len(first), not first.lstrip().startswith("- "), first.startswith(_DOCUMENT)
+
+
 def _file_diff(file: str, edits: list[Edit]) -> Iterator[str]:
-    edits = sorted(edits, key=lambda edit: (edit.line, len(edit.remove) > 0))
+    edits = sorted(edits, key=lambda edit: (edit.line, len(edit.remove) > 0, _depth(edit)))
     made = len(edits) == 1 and edits[0].line == 1 and not edits[0].remove
     yield "--- /dev/null" if made else f"--- {_name('a/' + file)}"
     yield f"+++ {_name('b/' + file)}"

@@ -372,8 +372,14 @@ def test_many_failures_cost_one_list_of_events_for_each_namespace():
     """However many there are: a thousand lists would take minutes."""
     event = {"type": "Warning", "message": "Secret does not exist", "involvedObject": {"uid": "u3"}}
     cluster = Cluster(events_shop=(event,), events_store=())
+    failing = ("False", "SecretSyncedError", "could not get secret data from provider")
     failures = [
-        Failure(Target(namespace, rendered(f"es-{at}", namespace)), live(uid=f"u{at}"), answered=True, known=False)
+        Failure(
+            Target(namespace, rendered(f"es-{at}", namespace)),
+            live(uid=f"u{at}", ready=failing),
+            answered=True,
+            known=False,
+        )
         for namespace in ("shop", "store")
         for at in range(5)
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import report_samples as samples
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from test_report_markdown import PARSER, TEXTS
@@ -141,6 +142,14 @@ def test_patches_of_files_can_be_applied_in_any_order_and_mend_all_findings(tmp_
     assert (tmp_path / "c").read_text() == "new\n"
 
 
+DOCUMENT = ("---", "metadata:", "  name: db", "spec:", "  data:", "    - secretKey: A")
+
+
+def operation(place: int, value: str) -> tuple[str, ...]:
+    """A JSON6902 operation."""
+    return ("- op: replace", f"  path: /spec/data/{place}", f"  value: {value}")
+
+
 @pytest.mark.parametrize(
     ("first", "second", "fits"),
     [
@@ -152,6 +161,13 @@ def test_patches_of_files_can_be_applied_in_any_order_and_mend_all_findings(tmp_
         (Edit("a", 2, (), ("y",)), Edit("a", 2, (), ("z",)), True),
         (Edit("a", 1, (), ("y",)), Edit("a", 1, (), ("z",)), False),
         (Edit("a", 2, ("x",), ()), Edit("b", 2, ("x",), ()), True),
+        # Two texts for one key, one item or one document: the last would win, and one finding would stay.
+        (Edit("a", 2, (), ("  data:", "    - x")), Edit("a", 2, (), ("  data:", "    - y")), False),
+        (Edit("a", 2, (), ("  data:", "    - x")), Edit("a", 2, (), ("  dataFrom:", "    - x")), True),
+        (Edit("a", 2, (), DOCUMENT), Edit("a", 2, (), (*DOCUMENT, "    - secretKey: B")), False),
+        (Edit("a", 2, (), DOCUMENT), Edit("a", 2, (), (*DOCUMENT[:2], "  name: other", *DOCUMENT[3:])), True),
+        (Edit("a", 2, (), operation(0, "x")), Edit("a", 2, (), operation(0, "y")), False),
+        (Edit("a", 2, (), operation(0, "x")), Edit("a", 2, (), operation(1, "x")), True),
     ],
 )
 def test_a_finding_whose_edits_overlap_others_is_left_for_the_next_time(first: Edit, second: Edit, fits: bool) -> None:
@@ -159,6 +175,24 @@ def test_a_finding_whose_edits_overlap_others_is_left_for_the_next_time(first: E
     made, left = patches([finding(first), finding(second, elsewhere)])
     assert left == (not fits)
     assert ("elsewhere" in {patch.file for patch in made}) == fits
+
+
+def test_what_yaml_ends_first_comes_first_where_several_findings_want_one_place(tmp_path: Path) -> None:
+    """An entry of the last document's list, a key behind the list, and one document more."""
+    (tmp_path / "a").write_text("kind: A\nspec:\n  data:\n  - one\n")
+    (made,), left = patches(
+        [
+            finding(Edit("a", 5, (), ("---", "kind: B"))),
+            finding(Edit("a", 5, (), ("  more: true",))),
+            finding(Edit("a", 5, (), ("  - two",))),
+        ]
+    )
+    assert not left
+    applied(tmp_path, made.diff)
+    assert list(yaml.safe_load_all((tmp_path / "a").read_text())) == [
+        {"kind": "A", "spec": {"data": ["one", "two"], "more": True}},
+        {"kind": "B"},
+    ]
 
 
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3), st.lists(TEXTS, max_size=3))

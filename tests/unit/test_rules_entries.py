@@ -23,7 +23,7 @@ from tests.unit.manifest_samples import (
     [
         (entry("CA", ""), "key: ''"),
         (entry("CA", None), "key: null"),
-        ({"secretKey": "CA", "remoteRef": {}}, "secretKey: CA"),
+        ({"secretKey": "CA", "remoteRef": {}}, "remoteRef: {}"),
         ({"secretKey": "CA", "remotRef": {"key": URL}}, "secretKey: CA"),
     ],
 )
@@ -78,7 +78,7 @@ def test_its_keys_are_judged_where_they_are_written(tmp_path, path):
     """By every rule that judges keys."""
     (finding,) = judged(tmp_path, one_overlay(cluster_external_secret(path))).findings
     line = (tmp_path / finding.where.file).read_text().splitlines()[finding.where.line - 1]
-    assert line.endswith(f"key: {path}" if path else "secretKey: URL")
+    assert line.endswith(f"key: {path}" if path else "key: ''")
 
 
 def test_the_list_of_keys_of_an_old_version_asks_for_them(tmp_path):

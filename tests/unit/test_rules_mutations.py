@@ -4,6 +4,7 @@ SECRET_SYNC_EXAMPLES: how many tenants to try for each mistake; few where it is 
 """
 
 import os
+import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import UnsatisfiedAssumption
 
 from secret_action.manifest.draft import apply_edits
+from secret_action.report.diff import patches
 from tests.unit.manifest_samples import TENANT, judged, judged_again
 
 EXAMPLES = int(os.environ.get("SECRET_SYNC_EXAMPLES", "2"))
@@ -317,3 +320,52 @@ def test_one_mistake_one_rule_one_place(name, data):
         if finding.edits:
             apply_edits(root, finding.edits)
             assert [(each.rule, each.message) for each in judged_again(root).findings if each.rule == rule] == []
+
+
+def mistaken(made, draw):
+    """Makes up to four mistakes, each where the ones before have left it a place."""
+    names = st.sampled_from([name for name in NAMES if name != "does_not_render"])
+    for name in draw(st.lists(names, min_size=2, max_size=4, unique=True)):
+        try:
+            getattr(Mistakes(made, draw), name)()
+        except (AssertionError, KeyError, UnsatisfiedAssumption):
+            continue
+
+
+def mended(root, findings):
+    """Applies what the report prints, as it says how, and returns the findings of which it says that this mends them.
+
+    Those that it leaves for the next time are not among them.
+    """
+    made, left = patches(findings)
+    for patch in made:
+        command = ["git", "apply", "--unidiff-zero", "--ignore-whitespace", "-"]
+        subprocess.run(command, input=patch.diff.encode(), cwd=root, check=True)
+    taken = []
+    for finding in (each for each in findings if each.edits):
+        # One by one, as they were fitted: a finding fits where none is left out with it.
+        if patches([*taken, finding])[1] == 0:
+            taken.append(finding)
+    assert len(taken) + left == sum(bool(finding.edits) for finding in findings)
+    return taken
+
+
+@settings(TRY, max_examples=3 * EXAMPLES)
+@given(data=st.data())
+def test_all_remedies_at_once_leave_nothing_that_they_said_they_mend(data):
+    """And whoever applies and checks again is done at last."""
+    made = data.draw(tenants())
+    mistaken(made, data.draw)
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        findings = judged(root, made.files, "").findings
+        for _ in range(5):
+            taken = mended(root, findings)
+            after = judged_again(root).findings
+            names = {(each.rule, each.overlay, each.about) for each in taken}
+            assert [each for each in after if (each.rule, each.overlay, each.about) in names] == [], taken
+            assert "does-not-render" not in {each.rule for each in after}, taken
+            findings = after
+            if not taken:
+                break
+        assert not taken

@@ -6,15 +6,16 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.overlay import Overlay, Tenant
-from secret_action.manifest.patches import has_operations, in_order, target_of, write_patch
+from secret_action.manifest.parts import Part
+from secret_action.manifest.patches import has_operations, in_order, prove, target_of, write_patch
 from secret_action.manifest.paths import in_environment
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.manifest.yaml_edit import EditError
-from secret_action.model import ExternalSecret, Reference, Severity
+from secret_action.manifest.yaml_style import inline as as_one_line
+from secret_action.model import ExternalSecret, Location, Reference, Severity
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
@@ -26,17 +27,47 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
                     continue
                 told.add(name)
                 what = f"secretKey {reference.secret_key}" if reference.secret_key else "dataFrom.extract"
-                entry = _entry(overlay, external_secret, reference)
-                # The place to mend is the patch that replaced the list: where one of its entries is written.
-                place = next((kept.where for kept in rendered.references if kept.extract == reference.extract), None)
+                how, remedy, where = _why(overlay, external_secret, rendered, reference)
                 yield Flaw(
                     f"ExternalSecret {rendered.name}: {what} of {reference.path} is in the base ({reference.where}) "
-                    f"and lost in {overlay.folder}: a patch replaces the whole list spec.{_field(reference)}.",
-                    f"Repeat it in the patch, under spec.{_field(reference)}:\n{yaml_edit.dump([entry])}",
-                    place or overlay.where,
+                    f"and lost in {overlay.folder}: {how}.",
+                    remedy,
+                    where,
                     tuple(each for each in (rendered.name, reference.secret_key, reference.path) if each),
                     fix=_fix([overlay], rendered.name, external_secret, reference),
                 )
+
+
+def _why(
+    overlay: Overlay, base: ExternalSecret, rendered: ExternalSecret, reference: Reference
+) -> tuple[str, str, Location]:
+    """How it was lost, the remedy, and the place to mend."""
+    field, entry = _field(reference), _entry(overlay, base, reference)
+    resource = overlay.resource(rendered)
+    traced = overlay.sources.trace(resource)
+    for gone, operation in traced.removed if traced else ():
+        if _is(gone, reference):
+            inner = "extract" if reference.extract else "remoteRef"
+            path = f"{operation.fields['path'].text}/{inner}/key"
+            instead = as_one_line({"op": "replace", "path": path, "value": entry[inner]["key"]})
+            return (
+                "a JSON6902 operation takes it out",
+                f"Change its key instead, and count the entries anew in the operations behind it: {instead}",
+                overlay.sources.where(operation),
+            )
+    # Where the patch has no other entry, the list itself is all that it says.
+    kept = next((kept.where for kept in rendered.references if kept.extract == reference.extract), None)
+    return (
+        f"a patch replaces the whole list spec.{field}",
+        f"Repeat it in the patch, under spec.{field}: - {as_one_line(entry)}",
+        kept or overlay.sources.locate(resource, "spec", field),
+    )
+
+
+def _is(part: Part, reference: Reference) -> bool:
+    """True where a part is the entry that a reference stands for."""
+    said = part.at("extract", "key") if reference.extract else part.at("secretKey")
+    return said is not None and said.text == (reference.path if reference.extract else reference.secret_key)
 
 
 def _lost(overlay: Overlay, base: ExternalSecret, rendered: ExternalSecret) -> Iterator[Reference]:
@@ -102,6 +133,7 @@ def _fix(overlays: Sequence[Overlay], name: str, origin: ExternalSecret, referen
             there = rendered.spec.get(_field(reference))
             entries = [*(there if isinstance(there, list) else ()), _entry(overlay, origin, reference)]
             write_patch(draft, overlay, target, {_field(reference): entries})
+            prove(draft, overlay, overlay.resource(rendered), {_field(reference): entries})
 
     return fix
 

@@ -22,7 +22,7 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
             where = overlay.sources.place(overlay.resource(external_secret), MANAGED_LABEL)
         yield Flaw(
             f"ExternalSecret {external_secret.name}: the label {MANAGED_LABEL} {_said(value)}: it is never refreshed.",
-            f'Write under metadata.labels: {MANAGED_LABEL}: "true"',
+            f'Write {"there" if value is not None else "under metadata.labels"}: {MANAGED_LABEL}: "true"',
             where,
             (external_secret.name,),
             None if _reads_owned(overlay, external_secret) else Severity.WARNING,

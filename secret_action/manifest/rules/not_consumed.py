@@ -9,7 +9,7 @@ from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.overlay import Overlay, Tenant
-from secret_action.manifest.patches import Target, change_at, is_own, loaded, write_patch
+from secret_action.manifest.patches import change_at, is_own, loaded, prove, target_of_resource, write_patch
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.manifest.rules.unknown_secret import meant
 from secret_action.manifest.secrets_in_use import (
@@ -113,16 +113,16 @@ def _fix(overlay: Overlay, twin: Resource, use: Use) -> Fix:
 
 def _name_in_claim(draft: Draft, overlay: Overlay, claim: Resource, secret: str) -> None:
     where, field = overlay.sources.definition(claim), _next_field(claim)
-    kind, name, metadata = str(claim.get("kind")), name_of(claim), mapping(claim.get("metadata"))
     if is_own(overlay, where):
         change_at(
-            draft, where, kind, lambda text, document: yaml_edit.set_value(text, document, ("spec", field), secret)
+            draft,
+            where,
+            str(claim.get("kind")),
+            lambda text, document: yaml_edit.set_value(text, document, ("spec", field), secret),
         )
-    elif overlay.sources.renamed(name) == name:
-        target = Target(str(claim.get("apiVersion")), kind, name, str(metadata.get("namespace", "")))
-        write_patch(draft, overlay, target, {field: secret})
     else:
-        raise EditError("The name of the claim before the overlay's prefix is not known.")
+        write_patch(draft, overlay, target_of_resource(overlay, claim), {field: secret})
+    prove(draft, overlay, claim, {field: secret})
 
 
 def _name_in_environment(draft: Draft, overlay: Overlay, twin: Resource, use: Use) -> None:

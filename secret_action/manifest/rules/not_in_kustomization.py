@@ -99,7 +99,7 @@ def _adding(tenant: Tenant, kustomization: str, name: str, overlays: list[Overla
         for overlay in overlays:
             for each in waiting if folder != overlay.folder else ():
                 named = replace(each, namespace=text(get(node, "namespace")) or each.namespace)
-                write_patch(draft, overlay, as_target(named), resolved_lists(each.spec, overlay.environment, {}))
+                write_patch(draft, overlay, as_target(named), resolved_lists(overlay, each.spec, {}))
 
     return fix
 

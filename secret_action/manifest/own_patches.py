@@ -1,0 +1,115 @@
+"""The patches that an overlay's own files hold: which one is for a resource, and how its text is changed.
+
+Nothing is written: a draft is changed. What cannot be done safely raises EditError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from secret_action.manifest.draft import Draft
+from secret_action.manifest.kustomization import Patch
+from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.yaml_edit import EditError
+from secret_action.manifest.yaml_files import compose_documents, get, line_of, scalars
+
+Change = Callable[[str, int], str]
+"""(text, document in it) → the text, changed."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A resource, named as the overlay's patches must name it. namespace: empty where it has none."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+def own_patches(draft: Draft, overlay: Overlay) -> list[Patch]:
+    """The patches that the overlay's own files hold, the last one has the last word."""
+    sources = overlay.sources.over(draft)
+    layer = sources.layer
+    return [
+        patch
+        for patch in ((*layer.patches, *layer.late_patches) if layer else ())
+        if sources.location(patch.file).file.startswith(f"{overlay.folder}/")
+    ]
+
+
+def _of_resource(draft: Draft, overlay: Overlay, target: Target) -> Iterator[Patch]:
+    """The overlay's own patches of just this resource."""
+    for patch in own_patches(draft, overlay):
+        kind, (name, namespace) = patch.names
+        if kind in (("", target.kind) if patch.target is not None else (target.kind,)) and name == target.name:
+            spaces = {namespace or "default", target.namespace or "default"}
+            if len(spaces) == 1 or (patch.target is not None and not namespace):
+                yield patch
+
+
+def merge_patch(draft: Draft, overlay: Overlay, target: Target) -> Patch | None:
+    """The last strategic-merge patch of a resource that can be edited, since it has the last word."""
+    found = [patch for patch in _of_resource(draft, overlay, target) if patch.is_merge and _is_editable(patch)]
+    return found[-1] if found else None
+
+
+def operations(draft: Draft, overlay: Overlay, target: Target) -> Patch | None:
+    """The last list of JSON6902 operations on just this resource."""
+    found = [patch for patch in _of_resource(draft, overlay, target) if not patch.is_merge and _is_editable(patch)]
+    return found[-1] if found else None
+
+
+def _is_editable(patch: Patch) -> bool:
+    return patch.inline is None or patch.inline.style == "|"
+
+
+def file_of_patches(draft: Draft, overlay: Overlay, kind: str) -> str:
+    """The last file of the overlay that holds nothing but strategic-merge patches of this kind; empty without one."""
+    kinds: dict[str, set[str]] = {}
+    for patch in own_patches(draft, overlay):
+        if patch.inline is None:
+            named = patch.target is None and get(patch.node, "metadata", "name") is not None
+            kinds.setdefault(_file(overlay, patch), set()).add(patch.names[0] if named else "")
+    return next((file for file in reversed(kinds) if kinds[file] == {kind}), "")
+
+
+def _file(overlay: Overlay, patch: Patch) -> str:
+    return overlay.sources.location(patch.file).file
+
+
+def edit_document(draft: Draft, file: str, document: int, inline: int | None, change: Change) -> None:
+    """Changes a document of a file, or of the literal text whose mark is in the line `inline` of it."""
+    content = draft.text(file)
+    if inline is None:
+        draft.put(file, change(content, document))
+        return
+    lines = content.split("\n")
+    old = _literal(content, inline)
+    body = old.rstrip("\n").split("\n")
+    first = next(line for line in lines[inline:] if line.strip())
+    indent = first[: len(first) - len(first.lstrip(" "))]
+    end = "\r" if first.endswith("\r") else ""
+    new = change(old, document)
+    written = [f"{indent}{line}{end}" if line else end for line in new.rstrip("\n").split("\n")]
+    lines[inline : inline + len(body)] = written
+    changed = "\n".join(lines)
+    if _literal(changed, inline).rstrip("\n") != new.rstrip("\n"):
+        raise EditError(f"The patch in {file} is written in an unusual way. Change it by hand.")
+    draft.put(file, changed)
+
+
+def edit_patch(draft: Draft, overlay: Overlay, patch: Patch, change: Change) -> None:
+    """Changes what a patch says."""
+    inline = line_of(patch.inline) if patch.inline is not None else None
+    edit_document(draft, _file(overlay, patch), patch.document, inline, change)
+
+
+def _literal(content: str, line: int) -> str:
+    """The text of the literal block whose mark is in this line."""
+    everything = (scalar for node in compose_documents(content) for scalar in scalars(node))
+    found = next((scalar for scalar in everything if scalar.style == "|" and line_of(scalar) == line), None)
+    if found is None:
+        raise EditError(f"Line {line} holds no literal text.")
+    return str(found.value)

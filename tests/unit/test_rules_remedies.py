@@ -1,0 +1,164 @@
+"""What is offered as an edit makes the tree clean, alone and with all others; where that is not certain, words do."""
+
+import subprocess
+
+import pytest
+import yaml
+
+from secret_action.report.diff import patches
+from tests.unit.manifest_samples import (
+    CA,
+    TENANT,
+    TWO_WAITING,
+    URL,
+    base_and_patch,
+    entry,
+    external_secret,
+    judged,
+    judged_again,
+    kustomization,
+    one_overlay,
+    overlays,
+    patch,
+)
+
+WRONG_URL = "/zerotouch/qa7/shop/url"
+OVERLAY = f"{TENANT}/overlays/prod/kustomization.yaml"
+
+
+def mended(root):
+    """Applies all that is printed, as it says how, and returns what is found then, and how many were left out."""
+    made, left = patches(judged_again(root, "prod").findings)
+    for each in made:
+        command = ["git", "apply", "--unidiff-zero", "--ignore-whitespace", "-"]
+        subprocess.run(command, input=each.diff.encode(), cwd=root, check=True)
+    return [(found.rule, found.about) for found in judged_again(root, "prod").findings], left
+
+
+def test_what_an_operation_takes_out_is_told_so(tmp_path):
+    """At the operation's line, with the one to write instead."""
+    files = overlays(TWO_WAITING, "prod")
+    files["overlays/prod/kustomization.yaml"] = f"""\
+        resources: [../../base]
+        patches:
+          - target: {{kind: ExternalSecret, name: db}}
+            patch: |-
+              - {{op: replace, path: /spec/data/0/remoteRef/key, value: {URL}}}
+              - op: remove
+                path: /spec/data/1
+        """
+    (finding,) = judged(tmp_path, files).findings
+    assert finding.rule == "key-lost"
+    assert "a JSON6902 operation takes it out" in finding.message
+    assert f"{{op: replace, path: /spec/data/1/remoteRef/key, value: {CA}}}" in finding.remedy
+    line = (tmp_path / OVERLAY).read_text().splitlines()[finding.where.line - 1]
+    assert (finding.where.file, line.strip()) == (OVERLAY, "- op: remove")
+    assert finding.edits == ()
+
+
+def test_a_list_that_a_patch_empties_is_found_there(tmp_path):
+    """No entry of it is left to point at."""
+    files = base_and_patch(TWO_WAITING, patch())
+    findings = judged(tmp_path, files).findings
+    text = files["overlays/prod/patch.yaml"].splitlines()
+    assert [(found.rule, text[found.where.line - 1].strip()) for found in findings] == [("key-lost", "data: []")] * 2
+
+
+def test_a_remedy_is_one_line(tmp_path):
+    """Tables and annotations fold lines; what is to be written can still be pasted."""
+    files = base_and_patch(TWO_WAITING, patch(entry("URL", URL)))
+    (finding,) = judged(tmp_path, files).findings
+    written = finding.remedy.partition("spec.data: ")[2]
+    assert yaml.safe_load(written) == [entry("CA", CA)]
+    assert "\n" not in finding.remedy
+
+
+def test_two_wrong_keys_of_one_external_secret_get_one_patch(tmp_path):
+    """Whichever of them asks: the patch of the one must not bring the other's mistake along."""
+    wrong = [entry(key, f"/zerotouch/dev/shop/{key.lower()}") for key in ("URL", "CA")]
+    files = {
+        "overlays/dev/kustomization.yaml": kustomization("es.yaml"),
+        "overlays/dev/es.yaml": external_secret(data=wrong),
+        "overlays/prod/kustomization.yaml": kustomization("../dev"),
+    }
+    judged(tmp_path, files)
+    assert mended(tmp_path) == ([], 0)
+
+
+def test_another_services_key_stays_as_it_is_in_the_patch(tmp_path):
+    """It may be meant so, and silenced: only its own finding changes it."""
+    foreign = "/zerotouch/qa7/mail/token"
+    base = external_secret(data=[entry("URL", WRONG_URL), entry("TOKEN", foreign)])
+    own, other = judged(tmp_path, overlays(base, "prod")).findings
+    assert (own.about[2], other.about[2]) == (WRONG_URL, foreign)
+    assert foreign in str(own.edits)
+    assert URL in str(own.edits)
+    # Two patches of one ExternalSecret: the last would win.
+    assert mended(tmp_path) == ([("wrong-environment", other.about)], 1)
+    assert mended(tmp_path) == ([], 0)
+
+
+def test_a_lost_key_and_a_missing_patch_of_two_external_secrets(tmp_path):
+    """The entry belongs to the file's last document, the new document behind it."""
+    base = f"{TWO_WAITING}---\n" + external_secret("mail", data=[entry("TOKEN", "/zerotouch/_ENV_/shop/token")])
+    judged(tmp_path, base_and_patch(base, patch(entry("URL", URL))))
+    assert mended(tmp_path) == ([], 0)
+    written = list(yaml.safe_load_all((tmp_path / TENANT / "overlays/prod/patch.yaml").read_text()))
+    assert [[item["secretKey"] for item in each["spec"]["data"]] for each in written] == [["URL", "CA"], ["TOKEN"]]
+
+
+def test_a_patch_for_a_target_may_have_any_name(tmp_path):
+    """It is the overlay's patch of that ExternalSecret all the same."""
+    files = base_and_patch(TWO_WAITING, patch(entry("URL", WRONG_URL), name="whatever"))
+    target = {"path": "patch.yaml", "target": {"kind": "ExternalSecret", "name": "db"}}
+    judged(tmp_path, files | {"overlays/prod/kustomization.yaml": kustomization("../../base", patches=[target])})
+    assert mended(tmp_path) == ([], 0)
+    assert len(list(yaml.safe_load_all((tmp_path / TENANT / "overlays/prod/patch.yaml").read_text()))) == 1
+
+
+@pytest.mark.parametrize("transformer", ["labels", "transformers", "replacements"])
+def test_what_something_else_writes_over_is_no_edit(tmp_path, transformer):
+    """A patch would change nothing, or nobody knows what."""
+    base = external_secret(data=[entry("URL", WRONG_URL)])
+    more = {
+        "labels": [{"pairs": {"zerotouch.io/managed": "no"}}],
+        "transformers": [
+            yaml.safe_dump(
+                {
+                    "apiVersion": "builtin",
+                    "kind": "AnnotationsTransformer",
+                    "metadata": {"name": "x"},
+                    "annotations": {"a": "b"},
+                    "fieldSpecs": [{"path": "metadata/annotations", "create": True}],
+                }
+            )
+        ],
+        "replacements": [
+            {
+                "source": {"kind": "ExternalSecret", "name": "db", "fieldPath": "spec.data.0.remoteRef.key"},
+                "targets": [{"select": {"kind": "ExternalSecret"}, "fieldPaths": ["spec.data.0.remoteRef.key"]}],
+            }
+        ],
+    }
+    files = overlays(base, "prod")
+    files["overlays/prod/kustomization.yaml"] = kustomization("../../base", **{transformer: more[transformer]})
+    rule = "label-missing" if transformer == "labels" else "wrong-environment"
+    (finding,) = [found for found in judged(tmp_path, files).findings if found.rule == rule]
+    assert (finding.where.file, finding.edits) == (OVERLAY, ())
+
+
+def test_the_generator_of_a_secret_is_its_place(tmp_path):
+    """It is written nowhere else."""
+    generator = {"name": "app", "literals": ["PASSWORD=hunter2b"]}
+    files = one_overlay(external_secret())
+    files["overlays/prod/kustomization.yaml"] = kustomization("es.yaml", secretGenerator=[generator])
+    finding = next(found for found in judged(tmp_path, files).findings if found.rule == "value-in-git")
+    text = files["overlays/prod/kustomization.yaml"].splitlines()
+    assert text[finding.where.line - 1] == "- name: app"
+
+
+def test_a_missing_environment_is_told_where_it_is_asked_for(tmp_path):
+    """In secrets.yaml."""
+    files = one_overlay(external_secret()) | {"secrets.yaml": "version: 1\nenvironments: [prod, staging]\n"}
+    (finding,) = judged(tmp_path, files, "").findings
+    assert str(finding.where) == f"{TENANT}/secrets.yaml:2"
