@@ -43,8 +43,8 @@ def unified(edits: Sequence[Edit]) -> str:
 def patches(findings: Iterable[Finding]) -> tuple[tuple[Patch, ...], int]:
     """The findings' edits, one patch for each file, and how many findings had to be left out.
 
-    Left out is a finding whose edits overlap those of an earlier one, or write the same thing in another way: whoever
-    applies the patches and looks again is offered the rest.
+    Left out is a finding whose edits overlap those of an earlier one, write the same thing in another way, or replace
+    the version that an earlier one's patch is for: whoever applies the patches and looks again is offered the rest.
     """
     fitting = _Fitting()
     left = sum(not fitting.take(finding) for finding in findings if finding.edits)
@@ -65,6 +65,9 @@ class _Fitting:
         # A gap is named by the line after it.
         self._filled: dict[tuple[str, int], set[tuple[str, ...]]] = defaultdict(set)
         self._closed: set[tuple[str, int]] = set()
+        # By it a patch finds its resource: one must not be written for a version that another edit replaces.
+        self._versions_gone: set[str] = set()
+        self._versions_new: set[str] = set()
 
     def take(self, finding: Finding) -> bool:
         """Takes all edits of a finding, or none of them."""
@@ -78,6 +81,9 @@ class _Fitting:
         return True
 
     def _clashes(self, edit: Edit) -> bool:
+        gone, new = _versions(edit)
+        if gone & self._versions_new or new & self._versions_gone:
+            return True
         lines, inner = _covered(edit)
         if edit.remove:
             return any((edit.file, line) in self._replaced for line in lines) or any(
@@ -88,11 +94,20 @@ class _Fitting:
         return gap in self._closed or (gap in self._filled and (edit.line == 1 or _head(edit) in self._filled[gap]))
 
     def _note(self, edit: Edit) -> None:
+        gone, new = _versions(edit)
+        self._versions_gone |= gone
+        self._versions_new |= new
         lines, inner = _covered(edit)
         self._replaced.update((edit.file, line) for line in lines)
         self._closed.update((edit.file, gap) for gap in inner)
         if not edit.remove:
             self._filled[edit.file, edit.line].add(_head(edit))
+
+
+def _versions(edit: Edit) -> tuple[set[str], set[str]]:
+    """The lines of an `apiVersion` that an edit replaces, and those that it writes where there was none."""
+    removed, added = ({line.strip() for line in side if "apiVersion:" in line} for side in _sides(edit))
+    return removed, set() if removed else added
 
 
 def _covered(edit: Edit) -> tuple[range, range]:
