@@ -11,7 +11,6 @@ from tests.unit.manifest_samples import (
     TENANT,
     TWO_WAITING,
     URL,
-    WAITING,
     base_and_patch,
     entry,
     external_secret,
@@ -163,11 +162,3 @@ def test_a_missing_environment_is_told_where_it_is_asked_for(tmp_path):
     files = one_overlay(external_secret()) | {"secrets.yaml": "version: 1\nenvironments: [prod, staging]\n"}
     (finding,) = judged(tmp_path, files, "").findings
     assert str(finding.where) == f"{TENANT}/secrets.yaml:2"
-
-
-def test_no_patch_is_written_for_a_version_that_another_remedy_replaces(tmp_path):
-    """kustomize would find nothing to patch; the version is changed the next time."""
-    retired = "external-secrets.io/v1beta1"
-    judged(tmp_path, overlays(WAITING.replace("external-secrets.io/v1", retired), "prod"), "")
-    assert mended(tmp_path) == ([("api-version-retired", ("db",))], 1)
-    assert mended(tmp_path) == ([], 0)
