@@ -43,8 +43,8 @@ def unified(edits: Sequence[Edit]) -> str:
 def patches(findings: Iterable[Finding]) -> tuple[tuple[Patch, ...], int]:
     """The findings' edits, one patch for each file, and how many findings had to be left out.
 
-    Left out is a finding whose edits overlap those of an earlier one, or write the same thing in another way: whoever
-    applies the patches and looks again is offered the rest.
+    Left out is a finding whose edits overlap those of an earlier one, or write the same thing in another way, or an
+    `apiVersion` that the other does away with: whoever applies the patches and looks again is offered the rest.
     """
     fitting = _Fitting()
     left = sum(not fitting.take(finding) for finding in findings if finding.edits)
@@ -65,12 +65,20 @@ class _Fitting:
         # A gap is named by the line after it.
         self._filled: dict[tuple[str, int], set[tuple[str, ...]]] = defaultdict(set)
         self._closed: set[tuple[str, int]] = set()
+        # By tenant: a patch must have the version of what it patches, wherever that is written.
+        self._versions_gone: dict[str, set[str]] = defaultdict(set)
+        self._versions_come: dict[str, set[str]] = defaultdict(set)
 
     def take(self, finding: Finding) -> bool:
         """Takes all edits of a finding, or none of them."""
         fresh = [edit for edit in finding.edits if edit not in self.files.get(edit.file, {})]
-        if any(self._clashes(edit) for edit in fresh):
+        come = _versions(line for edit in fresh for line in edit.add)
+        gone = _versions(line for edit in fresh for line in edit.remove) - come
+        versions_gone, versions_come = self._versions_gone[finding.service], self._versions_come[finding.service]
+        if come & versions_gone or gone & versions_come or any(self._clashes(edit) for edit in fresh):
             return False
+        versions_gone |= gone
+        versions_come |= come
         for edit in fresh:
             self._note(edit)
         for edit in finding.edits:
@@ -99,6 +107,13 @@ def _covered(edit: Edit) -> tuple[range, range]:
     """The lines that an edit removes, and the gaps between them."""
     end = edit.line + len(edit.remove)
     return range(edit.line, end), range(edit.line + 1, end)
+
+
+_VERSION = re.compile(r"""\s*apiVersion:\s*["']?([^\s"'#]+)""")
+
+
+def _versions(lines: Iterable[str]) -> set[str]:
+    return {match[1] for line in lines if (match := _VERSION.match(line))}
 
 
 def _head(edit: Edit) -> tuple[str, ...]:

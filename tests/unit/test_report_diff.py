@@ -177,6 +177,16 @@ def test_a_finding_whose_edits_overlap_others_is_left_for_the_next_time(first: E
     assert ("elsewhere" in {patch.file for patch in made}) == fits
 
 
+@pytest.mark.parametrize("other", ["same", "another"])
+def test_a_patch_of_a_version_that_another_finding_does_away_with_is_left_for_the_next_time(other: str) -> None:
+    """It would be a patch without anything to patch; in another tenant it is right."""
+    retired = Edit("base", 1, ('apiVersion: "x/v1beta1"',), ('apiVersion: "x/v1"',))
+    written = Edit("overlay", 9, (), ("---", "apiVersion: x/v1beta1 # as in the base", "kind: A"))
+    one, two = (replace(finding(edit), service="same") for edit in (retired, written))
+    two = replace(two, service=other)
+    assert patches([one, two])[1] == patches([two, one])[1] == (other == "same")
+
+
 def test_what_yaml_ends_first_comes_first_where_several_findings_want_one_place(tmp_path: Path) -> None:
     """An entry of the last document's list, a key behind the list, and one document more."""
     (tmp_path / "a").write_text("kind: A\nspec:\n  data:\n  - one\n")
