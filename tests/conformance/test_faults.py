@@ -228,7 +228,7 @@ class TestInjected:
             result = release(product, es)
         assert result.state is RefreshState.NOT_PROVEN
         assert result.diagnosis is not None
-        assert "ESO has not looked at it" in result.diagnosis.cause
+        assert "External Secrets Operator is not running" in result.diagnosis.cause
 
     def test_a_right_that_goes_in_one_namespace(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
         """The others are proven."""
