@@ -66,7 +66,8 @@ class Building:
 
     def _render(self, folder: Path, added: Mapping[str, Any] | None = None) -> None:
         if folder not in self._rendering:
-            self._rendering[folder] = self._renders.start(folder, added)
+            shared = not folder.is_relative_to(self._tenant.resolve())
+            self._rendering[folder] = self._renders.start(folder, added, shared=shared)
 
     def _base(self, folder: Path) -> Base | None:
         rendering = self._rendering.get(folder)

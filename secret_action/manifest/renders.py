@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
@@ -23,6 +24,8 @@ AT_ONCE = max(2, os.cpu_count() or 1)
 _LARGE = 20_000
 """Values of YAML from which kustomize may take as much memory as it is given: of these, one runs at a time."""
 _AS_LARGE = 0.9
+_MOST_SHARED = 4
+"""Folders outside of the tenants whose render is kept, the latest: what is kept takes memory, up to 30 MiB each."""
 
 
 class Renders:
@@ -35,6 +38,7 @@ class Renders:
         self._root = root
         # Not `with`: leaving that waits for what runs, and a cancel must not wait for a slow kustomize.
         self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._shared: OrderedDict[Path, Future[Rendered]] = OrderedDict()
         self._one_large = Lock()
         self._too_large = math.inf
         """Values of YAML that were too many for kustomize."""
@@ -43,10 +47,20 @@ class Renders:
     def _kustomize(self) -> Kustomize:
         return Kustomize(find_kustomize())
 
-    def start(self, folder: Path, added: Mapping[str, Any] | None = None) -> Future[Rendered]:
-        """Begins to render a folder (absolute). added: as for `Kustomize.render`."""
-        kustomize = self._kustomize
-        return self._pool.submit(self._render, kustomize, folder, added)
+    def start(self, folder: Path, added: Mapping[str, Any] | None = None, *, shared: bool = False) -> Future[Rendered]:
+        """Begins to render a folder (absolute), or goes on with what has begun already where it is shared.
+
+        added: as for `Kustomize.render`. shared: other tenants may build on it as well.
+        """
+        if shared and folder in self._shared:
+            self._shared.move_to_end(folder)
+            return self._shared[folder]
+        started = self._pool.submit(self._render, self._kustomize, folder, added)
+        if shared:
+            self._shared[folder] = started
+            if len(self._shared) > _MOST_SHARED:
+                self._shared.popitem(last=False)
+        return started
 
     def close(self) -> None:
         """Ends what still runs."""

@@ -1,15 +1,20 @@
 """What an overlay is built of: which folders are rendered, how often, and as what."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from secret_action.manifest.draft import apply_edits
 from secret_action.manifest.kustomize import Kustomize
 from secret_action.manifest.layers import MAX_LAYERS, layers_of
+from secret_action.manifest.read import Scope, read_tenants
+from secret_action.manifest.renders import Renders
 from secret_action.model import Severity
+from secret_action.naming import ParameterPath
 from tests.unit.manifest_samples import (
     CA,
+    TEMPLATE,
     TENANT,
     TWO_WAITING,
     URL,
@@ -52,6 +57,32 @@ def test_each_folder_is_rendered_once_however_many_build_on_it(tmp_path, monkeyp
     assert rendered == dict.fromkeys(
         ["overlays/dev", "overlays/staging", "overlays/prod", "shared", "base", "components/extra"], 1
     )
+
+
+def test_a_base_of_several_tenants_is_rendered_once_for_all_of_them(tmp_path, monkeypatch):
+    """It lies outside of each of them."""
+    rendered = Counter()
+    render = Kustomize.render
+
+    def counted(self, folder, *more):
+        rendered[folder.relative_to(tmp_path).as_posix()] += 1
+        return render(self, folder, *more)
+
+    monkeypatch.setattr(Kustomize, "render", counted)
+    base = {"kustomization.yaml": kustomization("es.yaml"), "es.yaml": external_secret("jwks", data=[])}
+    for name, content in base.items():
+        (tmp_path / "lib").mkdir(exist_ok=True)
+        (tmp_path / "lib" / name).write_text(content)
+    for service in ("a", "b", "c"):
+        overlay = tmp_path / "tenants" / service / "overlays/prod"
+        overlay.mkdir(parents=True)
+        (overlay / "kustomization.yaml").write_text(kustomization("../../../../lib"))
+    renders = Renders(tmp_path)
+    scope = Scope("", "", "tenants/{service}", ParameterPath(TEMPLATE), "aws-parameter-store")
+    judged_ = [*read_tenants(tmp_path, [replace(scope, service=service) for service in ("a", "b", "c")], renders)]
+    renders.close()
+    assert [len(each.manifests) for each in judged_] == [1, 1, 1]
+    assert rendered == dict.fromkeys(["lib", *(f"tenants/{service}/overlays/prod" for service in "abc")], 1)
 
 
 def test_layers_come_the_nearest_first_with_what_is_put_around_their_names(tmp_path):
