@@ -84,6 +84,10 @@ class Awaited:
         return self.phase is Phase.DONE
 
     @property
+    def comparing(self) -> bool:
+        return self.phase is Phase.COMPARING
+
+    @property
     def outcome(self) -> RefreshResult:
         """Its result. Raises ValueError where it is not done."""
         if self.result is None:
@@ -194,7 +198,8 @@ class Awaited:
             diagnosis = diagnosis or explanations.differs(self._secret_name)
             self._finish(self._proven_state, detail, ContentState.DIFFERS, diagnosis)
         elif attempt.proven is not None:
-            self._finish(self._proven_state, "Content not checked: the time ran out.")
+            why = trouble.problems[0].what if trouble else "the time ran out."
+            self._finish(self._proven_state, f"Content not checked: {why}")
         elif self.phase is Phase.DEPLOYING:
             unmanaged = self._deployment.only_label_missing
             state = RefreshState.NOT_MANAGED if unmanaged else RefreshState.NOT_DEPLOYED

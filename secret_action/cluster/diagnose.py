@@ -18,7 +18,8 @@ from secret_action.cluster.paths import Resource
 from secret_action.cluster.targets import Target
 from secret_action.model import Diagnosis
 
-_SECONDS = 15.0  # that explaining may take beyond the timeout, whatever the API server does
+SECONDS = 15.0
+"""That explaining may take beyond the timeout, whatever the API server does."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Diagnostician:
     """Diagnoses the failures of one run. exists: whether a parameter exists, as our AWS credentials see it."""
 
     def __init__(self, api: KubernetesApi, resource: Resource, exists: ParameterExists | None) -> None:
-        hurried = api.within(_SECONDS)
+        hurried = api.within(SECONDS)
         self._ground = Ground(hurried, resource)
         self._gatherer = Gatherer(hurried, resource, exists)
 

@@ -156,10 +156,22 @@ class Threads:
         self._put(lambda: HashDropped(key, _or_error(lambda: self._api.merge_patch(place, change, metadata_only=True))))
 
     def look_at_tools(self, keys: Set[Key], marks: Set[Mark], commit: str) -> None:
-        self._put(lambda: ToolsSeen(gitops_requests.look(self._api, keys, marks, commit)))
+        def job() -> ToolsSeen:
+            try:
+                return ToolsSeen(gitops_requests.look(self._api, keys, marks, commit))
+            except Exception:
+                return ToolsSeen(())  # they only say more; unanswered, nobody would ask again
+
+        self._put(job)
 
     def ask_to_refresh(self, place: Place) -> None:
-        self._put(lambda: RefreshAsked(place, gitops_requests.ask_to_refresh(self._api, place)))
+        def job() -> RefreshAsked:
+            try:
+                return RefreshAsked(place, gitops_requests.ask_to_refresh(self._api, place))
+            except Exception:
+                return RefreshAsked(place, granted=False)
+
+        self._put(job)
 
     def read_events(self, key: Key, uid: str) -> None:
         def job() -> EventsRead:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.errors import ApiError, NotFound
+from secret_action.cluster.errors import NotFound
 from secret_action.cluster.live import Object, entries, section, text
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import Resource
 from secret_action.cluster.pods import OwnerKey
 from secret_action.cluster.workload import Workload
+from secret_action.errors import ClusterError
 from secret_action.model import Problem
 
 _CLAIM_NAME = "crossplane.io/claim-name"
@@ -45,7 +46,7 @@ class Owners:
     def __init__(self, api: KubernetesApi) -> None:
         self._api = api
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
-        self._known: dict[str, Object | ApiError | None] = {}
+        self._known: dict[str, Object | ClusterError | None] = {}
 
     def above(self, workloads: Sequence[Workload]) -> dict[OwnerKey, Above]:
         """By workload what is above it. Raises nothing: what cannot be read ends the chain, and is said."""
@@ -60,7 +61,7 @@ class Owners:
             level = []
             for key, reference in references:
                 owner = self._known[text(reference, "uid")]
-                if isinstance(owner, ApiError):
+                if isinstance(owner, ClusterError):
                     refused.setdefault(key, owner.problems[0])
                 elif owner is not None:
                     level.append((key, owner))
@@ -76,10 +77,10 @@ class Owners:
     def _kinds_of(self, group_version: str) -> dict[str, tuple[str, bool]]:
         try:
             return self._api.kinds(group_version)
-        except ApiError:
+        except ClusterError:
             return {}
 
-    def _fetch(self, one: tuple[str, Object]) -> Object | ApiError | None:
+    def _fetch(self, one: tuple[str, Object]) -> Object | ClusterError | None:
         """An owner is in the namespace of what it owns, or in none; None where it is gone, or its kind."""
         namespace, reference = one
         version = text(reference, "apiVersion")
@@ -91,7 +92,7 @@ class Owners:
             return self._api.get(place, metadata_only=True)
         except NotFound:
             return None
-        except ApiError as error:
+        except ClusterError as error:
             return error
 
 

@@ -16,7 +16,7 @@ from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.deployers import NOWHERE, Deployers, marks_of
-from secret_action.cluster.diagnose import Diagnostician, Failure
+from secret_action.cluster.diagnose import SECONDS, Diagnostician, Failure
 from secret_action.cluster.evidence import ParameterExists
 from secret_action.cluster.gitops import Key
 from secret_action.cluster.gitops_requests import look
@@ -105,7 +105,8 @@ def refresh(
             await_all(awaited, outside, settings.timeout, log, clock, deployers)
         # As the tools stand at the end; where nothing hints at one, nobody is asked.
         marks = marks_of(awaited.values())
-        for tool in look(api, awaited.keys(), marks, tenants.sha) if marks or deployers.found else ():
+        hurried = api.within(SECONDS)
+        for tool in look(hurried, awaited.keys(), marks, tenants.sha) if marks or deployers.found else ():
             deployers.tell(tool)
     finally:
         outside.close()
@@ -175,7 +176,8 @@ def await_all(
             case WatchBroken(keys=keys, error=error, ended=ended):
                 troubles |= dict.fromkeys(keys, error)
                 if ended:
-                    touched = [key for key in pending if key in keys]
+                    # The hash of a Secret comes without a watch.
+                    touched = [key for key in pending if key in keys and not pending[key].comparing]
                     for key in touched:
                         pending[key].give_up(error)
             case WatchMended(keys=keys):

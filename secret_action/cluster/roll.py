@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from secret_action.cluster.changes import after
-from secret_action.cluster.errors import ApiError, NotFound, may_pass
+from secret_action.cluster.errors import NotFound, may_pass
 from secret_action.cluster.live import Object, section
 from secret_action.cluster.pods import Pod
 from secret_action.cluster.progress import Progress, progress
 from secret_action.cluster.standing import Standing, Step, deletion, keeping
 from secret_action.cluster.workload import KINDS
+from secret_action.errors import ClusterError
 from secret_action.model import WorkloadResult, WorkloadState
 
 
@@ -21,7 +22,7 @@ class Roll:
 
     standing: Standing
     progress: Progress = field(default_factory=lambda: Progress("not yet looked at"))
-    error: ApiError | None = None
+    error: ClusterError | None = None
     """Why it could not be rolled, or seen any more."""
     gone: bool = False
     patched: bool = False
@@ -46,17 +47,17 @@ class Roll:
         """Why it is waited for and not rolled."""
         return "is being rolled already" if self.standing.ours else "is left to Reloader"
 
-    def begun(self, answer: Object | ApiError) -> None:
+    def begun(self, answer: Object | ClusterError) -> None:
         """What the API server said when it was to be rolled."""
         self.patched = True
         if isinstance(answer, NotFound):
             self.gone = True
-        elif isinstance(answer, ApiError):
+        elif isinstance(answer, ClusterError):
             self.error = answer
         else:
             self.standing = replace(self.standing, workload=replace(self.standing.workload, live=answer))
 
-    def unseen(self, error: ApiError) -> None:
+    def unseen(self, error: ClusterError) -> None:
         """It could not be looked at."""
         self.progress = Progress(error.problems[0].what.rstrip("."))
         self.error = None if may_pass(error) else error

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.errors import ApiError
 from secret_action.cluster.live import Object, name_of
 from secret_action.cluster.parallel import each
 from secret_action.cluster.pods import OwnerKey, Pod
@@ -19,6 +18,7 @@ from secret_action.cluster.roll import Roll
 from secret_action.cluster.scene import by_owner, live_list, pod_list
 from secret_action.cluster.workload import KINDS, RESTARTED_AT, Workload
 from secret_action.cluster.workloads import Look
+from secret_action.errors import ClusterError
 from secret_action.model import WorkloadResult
 from secret_action.ports import Clock, Log
 
@@ -75,11 +75,11 @@ def await_all(api: KubernetesApi, rolls: Sequence[Roll], deadline: float, log: L
 def _begin(api: KubernetesApi, due: Sequence[Roll], log: Log) -> None:
     """Patches each, several at a time."""
 
-    def patch(roll: Roll) -> Object | ApiError:
+    def patch(roll: Roll) -> Object | ClusterError:
         workload = roll.standing.workload
         try:
             return api.merge_patch(workload.place, _change(workload, roll.wanted))
-        except ApiError as error:
+        except ClusterError as error:
             return error
 
     for roll, answer in zip(due, each(patch, due), strict=True):
@@ -94,18 +94,18 @@ def _observe(api: KubernetesApi, pending: Sequence[Roll], clock: Clock) -> None:
     spaces = sorted({namespace for namespace, _ in kinds})
     wanted = {roll.standing.workload.key for roll in pending}
 
-    def live(place: tuple[str, str]) -> dict[OwnerKey, Object] | ApiError:
+    def live(place: tuple[str, str]) -> dict[OwnerKey, Object] | ClusterError:
         namespace, kind = place
         try:
             found = {(namespace, kind, name_of(one)): one for one in live_list(api, KINDS[kind].at(namespace))}
-        except ApiError as error:
+        except ClusterError as error:
             return error
         return {key: one for key, one in found.items() if key in wanted}
 
-    def pods(namespace: str) -> Mapping[OwnerKey, Sequence[Pod]] | ApiError:
+    def pods(namespace: str) -> Mapping[OwnerKey, Sequence[Pod]] | ClusterError:
         try:
             return by_owner(pod_list(api, namespace))
-        except ApiError as error:
+        except ClusterError as error:
             return error
 
     lives = dict(zip(kinds, each(live, kinds), strict=True))
@@ -113,9 +113,9 @@ def _observe(api: KubernetesApi, pending: Sequence[Roll], clock: Clock) -> None:
     for roll in pending:
         key = roll.standing.workload.key
         there, running = lives[key[:2]], of_spaces[key[0]]
-        if isinstance(there, ApiError):
+        if isinstance(there, ClusterError):
             roll.unseen(there)
-        elif isinstance(running, ApiError):
+        elif isinstance(running, ClusterError):
             roll.unseen(running)
         else:
             roll.seen(there.get(key), running.get(key, ()), clock.now())

@@ -122,22 +122,22 @@ class Reader:
     def _all(self, request: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | None]:
         """The answer for each item; None where there is none that helps."""
 
-        def attempt(item: Item) -> Result | errors.ApiError:
+        def attempt(item: Item) -> Result | ClusterError:
             try:
                 return request(item)
-            except errors.ApiError as error:
+            except ClusterError as error:
                 return error
 
         found: list[Result | None] = []
         for answer in each(attempt, items):
-            if isinstance(answer, errors.ApiError):
+            if isinstance(answer, ClusterError):
                 self._note(answer)
                 found.append(None)
             else:
                 found.append(answer)
         return found
 
-    def _note(self, error: errors.ApiError) -> None:
+    def _note(self, error: ClusterError) -> None:
         """Raises what a run that rolls cannot do without, and may have another time."""
         if isinstance(error, errors.NotFound):
             return

@@ -38,9 +38,12 @@ class Building:
         self._read: dict[Path, Base | None] = {}
 
     def start(self, overlay: Path) -> None:
-        """Begins to render an overlay and what it is built of."""
+        """Begins to render an overlay and what it is built of; nothing where that is too much."""
+        layers = self._layers_of(overlay)
+        if len(layers) > MAX_LAYERS:
+            return
         self._render(overlay.resolve())
-        for layer in self._layers_of(overlay):
+        for layer in layers:
             added = added_by(layer.folder) if is_component(layer.folder) else None
             if added != {}:
                 self._render(layer.folder, added)

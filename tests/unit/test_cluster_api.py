@@ -13,8 +13,9 @@ from sandbox.kubernetes import KubernetesServer
 from secret_action import masking
 from secret_action.cluster import connect, errors
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.gitops import APPLICATIONS
 from secret_action.cluster.inspection import Listing
-from secret_action.cluster.messages import Seen, WatchBroken
+from secret_action.cluster.messages import RefreshAsked, Seen, ToolsSeen, WatchBroken
 from secret_action.cluster.outside import Threads
 from secret_action.cluster.paths import PODS, SECRETS, Resource, external_secrets
 from secret_action.errors import ClusterError
@@ -330,6 +331,23 @@ class Watched(Odd):
             raise FORBIDDEN
         self.over.wait(5.0)
         raise UNREACHABLE
+
+
+def test_a_look_at_tools_that_nobody_foresaw_is_answered_all_the_same():
+    """Unanswered, nobody would look again, and the worker would be gone."""
+    cluster = Watched()
+    threads = Threads(cluster, ES, [("shop", "a")], Listing({}, {"shop": "1"}))
+    for _ in range(20):  # more than there are workers
+        threads.look_at_tools({("shop", "a")}, set(), "")
+        threads.ask_to_refresh(APPLICATIONS.at("argocd", "x"))
+    answers = []
+    while len(answers) < 40:
+        message = threads.next(5.0)
+        assert message is not None
+        answers += [message] if isinstance(message, ToolsSeen | RefreshAsked) else []
+    assert set(answers) == {ToolsSeen(()), RefreshAsked(APPLICATIONS.at("argocd", "x"), granted=False)}
+    threads.close()
+    cluster.over.set()
 
 
 def test_what_came_while_nobody_listened_is_told_once_and_holds_up_nothing():

@@ -8,7 +8,7 @@ from cluster_world import BUSY, FORBIDDEN, KEY, TOKEN, VALUE, World, fails, run,
 
 from secret_action.cluster import errors
 from secret_action.cluster.content import expected_content
-from secret_action.cluster.messages import WatchBroken, WatchMended
+from secret_action.cluster.messages import HashRead, WatchBroken, WatchMended
 from secret_action.cluster.targets import targets
 from secret_action.errors import InputError
 from secret_action.model import ContentState, Problem, RefreshState
@@ -279,6 +279,17 @@ def test_a_watch_that_is_barred_ends_the_wait():
     assert result.state is RefreshState.NOT_PROVEN
     assert result.diagnosis.cause == "You may not."
     assert world.at < 10
+
+
+def test_a_watch_that_is_barred_does_not_hide_what_a_secret_holds():
+    """Its hash was being read, which needs no watch: taken for proven without it, another value would be missed."""
+    world = World(live(), syncs)
+    world.read_hash = lambda *_: (
+        world.queue.append(WatchBroken({KEY}, FORBIDDEN, ended=True)),
+        world.queue.append(HashRead(KEY, secret_of("the old value"))),
+    )
+    result = run(world, timeout=20.0)
+    assert (result.ok, result.content) == (False, ContentState.DIFFERS)
 
 
 def test_a_watch_that_breaks_is_waited_for():

@@ -6,11 +6,13 @@ from cluster_samples import Log
 
 from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.owners import Owners
 from secret_action.cluster.rollout import restart
 from secret_action.cluster.scene import Reader
 from secret_action.cluster.standing import Standing, Step
 from secret_action.cluster.workload import Workload
 from secret_action.cluster.workloads import Look
+from secret_action.errors import ClusterError
 from secret_action.model import Problem, WorkloadState
 
 
@@ -70,3 +72,23 @@ def test_workloads_are_listed_several_lists_at_a_time():
     """Of two namespaces: six lists of workloads that would wait for one another for ever."""
     scene = Reader(KubernetesApi(SideBySide()), strict=True).scene({"a", "b"})
     assert scene.workloads == ()
+
+
+class Expired:
+    """A cluster whose credentials can no longer be renewed; the error is none of the API server's."""
+
+    def __getattr__(self, _):
+        def refuse(*_, **__):
+            raise ClusterError(Problem("The token cannot be renewed."))
+
+        return refuse
+
+
+def test_a_token_that_cannot_be_renewed_makes_workloads_unknown_and_not_the_release_fail():
+    """Without a roll they are only told of; what was proven stays proven."""
+    scene = Reader(Expired(), strict=False).scene(["shop"])
+    assert (scene.workloads, scene.blind) == ((), frozenset({"shop"}))
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u"}
+    live = {"metadata": {"namespace": "shop", "name": "web", "ownerReferences": [owner]}}
+    workload = Workload("Deployment", live, {})
+    assert Owners(Expired()).above([workload]).keys() == {workload.key}
