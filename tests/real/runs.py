@@ -128,7 +128,7 @@ class Library:
         clock: Clock = JumpingClock(chance.uniform(0.2, 3)) if claims.clock_off else SystemClock()
         known = {path: SecretValue(value) for path, value in self.site.values.items()}
         # Some it writes itself, and of some it only knows that others have changed them.
-        known = known if chance.random() < 0.7 else {}
+        known = known if chance.random() < 0.6 else {}
         changed = frozenset(self.site.values)
         try:
             seen = prepare(product.api, product.inspect(*wanted), known, changed, settings)
@@ -219,5 +219,6 @@ class EntryPoint:
             listed = result.report["external_secrets"]
             claims.states = {each["name"]: (each["state"], each["content"]) for each in listed}
         if not claims.states:
-            claims.ended = f"exit code {result.exit_code}"
+            off = " with a clock that is off" if claims.clock_off else ""
+            claims.ended = f"exit code {result.exit_code}{off}: {result.summary.splitlines()[0][:120]}"
         return claims

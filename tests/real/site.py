@@ -51,7 +51,7 @@ class Site:
             self.cluster.stop_etcd()
         else:
             self.cluster.request("DELETE", DEFINITION)
-            self._until(lambda: self.cluster.request("GET", DEFINITION)[0] == 404, self._release)
+            self._until(lambda: self.cluster.request("GET", DEFINITION)[0] == 404, self._release, whole=True)
 
     def give(self, part: str) -> None:
         """Brings it back, if it is away."""
@@ -110,6 +110,7 @@ class Site:
 
     def mend(self) -> None:
         """Everything is there again, as Git asks for it, and the operator is content."""
+        self.over.clear()
         self.door.faults.clear()
         self.aws.faults.clear()
         for part in ("etcd", "definition", "operator"):
@@ -128,7 +129,6 @@ class Site:
         self._until(
             lambda: all(ready(self._read(name)).get("status") == "True" for name in self.manifests), self._nudge
         )
-        self.over.clear()
 
     def _nudge(self) -> None:
         for name in self.manifests:
@@ -147,9 +147,18 @@ class Site:
             path = f"{ESO}/namespaces/{metadata['namespace']}/externalsecrets/{metadata['name']}"
             self.cluster.request("PATCH", path, {"metadata": {"finalizers": None}})
 
-    def _until(self, happened: Callable[[], bool], meanwhile: Callable[[], object] = lambda: time.sleep(0.05)) -> None:
+    def _until(
+        self,
+        happened: Callable[[], bool],
+        meanwhile: Callable[[], object] = lambda: time.sleep(0.05),
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Waits, but not beyond the end of the run, unless it must be whole."""
         deadline = time.monotonic() + _PATIENCE
         while not happened():
+            if self.over.is_set() and not whole:
+                return
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.namespace} does not come right: {self.cluster.eso_log()[-1500:]}")
             meanwhile()

@@ -67,7 +67,8 @@ class Rounds:
         victims = [chance.choice(list(site.manifests)) for _ in kinds]
         runs.renew(self.number)
         deployed = chance.uniform(0, 3) if chance.random() < 0.6 else None
-        late = chance.choice(list(site.manifests)) if chance.random() < 0.3 else ""
+        late = chance.choice(list(site.manifests)) if chance.random() < 0.5 else ""
+        asked = dict(site.manifests)
         if late:
             runs.late(late, chance)
             self.troubles["deployed late" if deployed else "never deployed"] += 1
@@ -97,6 +98,7 @@ class Rounds:
             thread.join()
         self._judge(runs, claims, (since, until), f"round {self.number}, {kinds} on {victims}, late {late}")
         self.troubles["clock an hour off"] += claims.clock_off
+        site.manifests.update(asked)
         for each in sorted(self._sites, key=lambda each: each is not site):
             each.mend()
 
