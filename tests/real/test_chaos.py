@@ -71,17 +71,16 @@ class Rounds:
         asked = dict(site.manifests)
         if late:
             runs.late(late, chance)
-            self.troubles["deployed late" if deployed else "never deployed"] += 1
+            self.troubles["deployed late or never"] += 1
         timeout = max([chance.uniform(3, 9), *(SLOW.get(kind, 0) for kind in kinds)])
         troubles = Troubles(site, random.Random(f"{SEED}-{self.number}-trouble"))
-        acts: list[tuple[float, Callable[[], object]]] = [
-            (chance.choice([0.0, chance.uniform(0, 0.6), chance.uniform(0, 4)]), _act(troubles, kind, victim))
+        acts: list[tuple[str, float, Callable[[], object]]] = [
+            (kind, chance.choice([0.0, chance.uniform(0, 0.6), chance.uniform(0, 4)]), _act(troubles, kind, victim))
             for kind, victim in zip(kinds, victims, strict=True)
         ]
         if late and deployed:
-            acts.append((deployed, lambda: site.deploy(late)))
-        threads = [threading.Thread(target=self._suffer, args=act) for act in acts]
-        self.troubles.update(kinds)
+            acts.append(("deployed at last", deployed, lambda: site.deploy(late)))
+        threads = [threading.Thread(target=self._suffer, args=(site, *act)) for act in acts]
         if chance.random() < 0.7:  # so that much of it happens before the operator is done
             troubles.slow_down(chance.uniform(0.05, 0.4))
         since = time.monotonic()
@@ -109,8 +108,11 @@ class Rounds:
             chance.shuffle(self._bag)
         return self._bag.pop()
 
-    def _suffer(self, after: float, act: Callable[[], object]) -> None:
-        time.sleep(after)
+    def _suffer(self, site: Site, kind: str, after: float, act: Callable[[], object]) -> None:
+        """Something goes wrong, unless the run ends before."""
+        if site.over.wait(after):
+            return
+        self.troubles[kind] += 1
         try:
             act()
         except (urllib3.exceptions.HTTPError, ProgramError):
@@ -123,6 +125,7 @@ class Rounds:
         time.sleep(0.1)
         who, site = type(runs).__name__, runs.site
         claimed = claims.claimed()
+        values = site.values | {path: one["value"] for path, one in site.aws.parameters().items()}
         if claims.ended:
             self.outcomes[f"{who}: {claims.ended}"] += 1
         if claims.success and set(claimed) != set(site.manifests):
@@ -133,7 +136,7 @@ class Rounds:
             spec = site.manifests[name]["spec"]
             secret = spec.get("target", {}).get("name", name)
             held = self._history.during(site.namespace, secret, max(span[0], at - LOOK_BACK), at + SLACK)
-            if (wanted := demanded(spec, site.values)) not in held:
+            if (wanted := demanded(spec, values)) not in held:
                 self.false.append(f"{told}: {name} is {claims.states[name]}; demanded {wanted}, held {held}")
 
 
