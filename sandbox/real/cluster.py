@@ -90,7 +90,7 @@ class RealCluster:
             self._prepare_apiserver(tokens)
             self._start_apiserver()
             self._users = Users(self._client, tokens)
-            self._create_crds()
+            self.create_definitions()
             self._create_store()
             if self._eso_wanted:
                 self.start_eso()
@@ -134,17 +134,7 @@ class RealCluster:
 
     def kubeconfig(self, token: str | None = None) -> str:
         """A kubeconfig (YAML) that holds the CA and a token, the admin's unless another is given."""
-        authority = base64.b64encode(self.ca_pem.encode()).decode()
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "real", "cluster": {"server": self.url, "certificate-authority-data": authority}}],
-            "users": [{"name": "user", "user": {"token": token or self.admin_token}}],
-            "contexts": [{"name": "real", "context": {"cluster": "real", "user": "user"}}],
-            "current-context": "real",
-        }
-        text: str = yaml.safe_dump(config, sort_keys=False)
-        return text
+        return kubeconfig(self.url, self.ca_pem, token or self.admin_token)
 
     def start_eso(self) -> None:
         """Start ESO; returns when the store is Ready: at once where an ESO before it has left it so.
@@ -189,6 +179,24 @@ class RealCluster:
         """Stop the API server and start it again at the same address, with the same data, CA and tokens."""
         self._stop("kube-apiserver")
         self._start_apiserver()
+
+    def create_definitions(self) -> None:
+        """Create those of ESO's CRDs that are not there; returns when their kinds are served."""
+        served: list[str] = []
+        for crd in _crds(self._programs[build.CRDS]):
+            spec = crd["spec"]
+            spec.pop("conversion", None)  # names a webhook, which does not run here
+            for version in spec["versions"]:
+                if self._serve_v1beta1 and version["name"] == "v1beta1":
+                    version["served"] = True
+                if version["served"]:
+                    served.append(f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}")
+            self.apply(crd)
+        self._running["kube-apiserver"].wait_until(
+            "ESO's kinds are served",
+            lambda: all(self.request("GET", path)[0] == 200 for path in served),
+            timeout=START_TIMEOUT,
+        )
 
     def stop_etcd(self) -> None:
         """Stop etcd: the API server stays, and can neither read nor write."""
@@ -265,23 +273,6 @@ class RealCluster:
         except urllib3.exceptions.HTTPError:
             return False
 
-    def _create_crds(self) -> None:
-        served: list[str] = []
-        for crd in _crds(self._programs[build.CRDS]):
-            spec = crd["spec"]
-            spec.pop("conversion", None)  # names a webhook, which does not run here
-            for version in spec["versions"]:
-                if self._serve_v1beta1 and version["name"] == "v1beta1":
-                    version["served"] = True
-                if version["served"]:
-                    served.append(f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}")
-            self.apply(crd)
-        self._running["kube-apiserver"].wait_until(
-            "ESO's kinds are served",
-            lambda: all(self.request("GET", path)[0] == 200 for path in served),
-            timeout=START_TIMEOUT,
-        )
-
     def _create_store(self) -> None:
         self.apply(
             {
@@ -318,6 +309,21 @@ class RealCluster:
             self._stop(program)
         if self._workdir is None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def kubeconfig(url: str, ca_pem: str, token: str) -> str:
+    """A kubeconfig (YAML) for an API server, what its certificate is verified against, and a bearer token."""
+    authority = base64.b64encode(ca_pem.encode()).decode()
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "real", "cluster": {"server": url, "certificate-authority-data": authority}}],
+        "users": [{"name": "user", "user": {"token": token}}],
+        "contexts": [{"name": "real", "context": {"cluster": "real", "user": "user"}}],
+        "current-context": "real",
+    }
+    text: str = yaml.safe_dump(config, sort_keys=False)
+    return text
 
 
 def _crds(bundle: Path) -> list[dict[str, Any]]:

@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 
 from sandbox.real.cluster import RealCluster
-from secret_action.cluster.proof import Outcome, judge, never_refreshes
+from secret_action.cluster.events import events_of
+from secret_action.cluster.proof import Outcome, failed_attempts, judge, never_refreshes
 from secret_action.cluster.rebuild import barred
+from secret_action.model import RefreshState
 from tests.conformance.lab import Lab, Object, proven, ready
+from tests.conformance.product import Product
+from tests.conformance.test_failures import make_store, store_path
 
 Observed = tuple[Object, Object]
 """The object as the API server returned it for our patch, and as it was later."""
@@ -199,6 +203,63 @@ def test_the_decision_table(lab: Lab, row: str) -> None:
 def bare(found: Object) -> Object:
     """Without the long list of who wrote which field."""
     return {**found, "metadata": {key: value for key, value in found["metadata"].items() if key != "managedFields"}}
+
+
+def test_a_failure_like_the_one_before_is_told_by_events_alone(lab: Lab) -> None:
+    """Row B3, and C beside it: without an attempt there is no further event."""
+    api = Product(lab).api
+    uid = lab.created("x")["metadata"]["uid"]
+    event = f"error processing spec.data[0] (key: /zerotouch/{lab.namespace}/key), err: Secret does not exist"
+    lab.wait_for_event("x", "Warning", "UpdateFailed", event)
+    lab.cluster.stop_eso()
+    before = events_of(api, lab.namespace, uid)
+    patched = annotated(lab)
+    time.sleep(0.2)
+    assert failed_attempts(before, events_of(api, lab.namespace, uid)) == 0
+    lab.cluster.start_eso()
+    deadline = time.monotonic() + 10
+    while not failed_attempts(before, events_of(api, lab.namespace, uid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert judge(patched, lab.get("x"), "token").outcome is Outcome.WAITING
+
+
+def test_a_store_that_goes_to_another_controller_class(lab: Lab) -> None:
+    """Row D3: it stays `Ready`, and nobody reads it again; the run warns of that, and does not believe."""
+    store = make_store(lab, "moved")
+    product = Product(lab, timeout=1.5)
+    es = product.deploy("x", parameter=lab.parameter(value="old"), secretStoreRef=store)
+    lab.cluster.request("PATCH", store_path(lab, store), {"spec": {"controller": "other"}})
+    seen = product.inspect(es)
+    assert any("`--controller-class=other`" in warning for warning in seen.warnings)
+    (result,) = product.release(es, values={lab.parameter(value="old"): "new"})
+    assert (result.state, ready(lab.get("x"))["status"]) == (RefreshState.NOT_PROVEN, "True")
+    assert lab.secret("x") == {"key": "old"}
+
+
+def test_what_a_cluster_external_secret_makes(lab: Lab) -> None:
+    """Row D6: its controller takes our annotation away at once, so that it is not waited for."""
+    if not isinstance(lab.cluster, RealCluster):
+        pytest.skip("the stand-in has no such controller")
+    made = lab.manifest("x", parameter=lab.parameter())
+    lab.cluster.apply(
+        {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ClusterExternalSecret",
+            "metadata": {"name": f"all-{lab.namespace}"},
+            "spec": {
+                "externalSecretName": "x",
+                "externalSecretSpec": made["spec"],
+                "namespaceSelectors": [{"matchLabels": {"kubernetes.io/metadata.name": lab.namespace}}],
+            },
+        }
+    )
+    found = lab.wait("x", proven)
+    assert never_refreshes(found) == (
+        f"the ClusterExternalSecret all-{lab.namespace}, which owns it, takes annotations away"
+    )
+    annotated(lab)
+    lab.wait("x", lambda found: "force-sync" not in found["metadata"].get("annotations", {}))
 
 
 SPECS: dict[str, tuple[dict[str, Any], bool, bool]] = {

@@ -3,16 +3,19 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 
 from sandbox.aws import AwsServer
+from sandbox.http import Request
 from sandbox.kubernetes import KubernetesServer
 from sandbox.real.cluster import RealCluster
+from sandbox.real.door import Door
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
-from tests.conformance.lab import Lab
+from secret_action.values import SecretValue
+from tests.conformance.lab import Cluster, Lab
 from tests.conformance.product import MANAGED, Product
 from tests.conformance.test_least_rights import user
 
@@ -150,96 +153,106 @@ class TestReal:
             right(lab, release(product, es))
 
     def test_an_etcd_that_is_lost(self, lab: Lab, real: RealCluster) -> None:
-        """For some seconds the API server can neither read nor write."""
+        """For ten seconds the API server can neither read nor write."""
         product = Product(lab, timeout=60.0)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
         seen = product.inspect(es)
         real.stop_etcd()
         lab.aws.put(f"/zerotouch/{lab.namespace}/key", "new")
 
-        with meanwhile(real.start_etcd, 5.0):
+        with meanwhile(real.start_etcd, 10.0):
             (result,) = product.refresh(es, seen=seen)
         assert result.state is RefreshState.PROVEN, result
         assert lab.secret("x") == {"key": "new"}
 
 
+Server = KubernetesServer | Door
+"""What misbehaves: the stand-in itself, or a door before the real API server."""
+
+
 @pytest.fixture(scope="module")
-def own(aws: AwsServer) -> Iterator[KubernetesServer]:
-    """A stand-in that misbehaves, for this module alone."""
-    with KubernetesServer(aws.url) as server:
-        yield server
+def server(cluster: Cluster) -> Iterator[Server]:
+    if isinstance(cluster, KubernetesServer):
+        yield cluster
+        return
+    with Door(cluster) as door:
+        yield door
 
 
 @pytest.fixture
-def lab_with_faults(own: KubernetesServer, aws: AwsServer) -> Iterator[tuple[Lab, KubernetesServer]]:
-    lab = Lab(own, aws)
-    yield lab, own
-    own.faults.clear()
-    own.start_eso()
+def faulty(server: Server, lab: Lab) -> Iterator[Server]:
+    yield server
+    server.faults.clear()
+
+
+def through(server: Server, lab: Lab, **settings: Any) -> Product:
+    """The product, which meets the faults."""
+    return Product(lab, kubeconfig=SecretValue(server.kubeconfig()), **settings)
+
+
+@contextmanager
+def without_operator(lab: Lab) -> Iterator[None]:
+    lab.cluster.stop_eso()
+    try:
+        yield
+    finally:
+        lab.cluster.start_eso()
 
 
 class TestInjected:
-    """Answers of the API server that no test can ask of a real one; on the stand-in."""
+    """Answers of the API server that no test can ask of a real one."""
 
-    def test_watches_that_are_cut_all_the_time(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
-        lab, server = lab_with_faults
-        product = Product(lab)
+    def test_watches_that_are_cut_all_the_time(self, lab: Lab, faulty: Server) -> None:
+        product = through(faulty, lab)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
         lab.cluster.stop_eso()
-        with again_and_again(server.drop_watches, 0.2), meanwhile(lab.cluster.start_eso, 0.8):
+        with again_and_again(faulty.drop_watches, 0.2), meanwhile(lab.cluster.start_eso, 0.8):
             right(lab, release(product, es))
 
-    def test_a_past_that_is_gone_at_each_resume(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
-        lab, server = lab_with_faults
-        product = Product(lab)
+    def test_a_past_that_is_gone_at_each_resume(self, lab: Lab, faulty: Server) -> None:
+        product = through(faulty, lab)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
         lab.cluster.stop_eso()
 
         def gone() -> None:
             lab.cluster.request("POST", lab.config_maps, {"metadata": {"name": f"c-{time.monotonic_ns()}"}})
-            server.forget()
-            server.drop_watches()
+            faulty.forget()
+            faulty.drop_watches()
 
         with again_and_again(gone, 0.2), meanwhile(lab.cluster.start_eso, 0.8):
             right(lab, release(product, es))
 
     @pytest.mark.parametrize("answer", [{"status": 410}, {"status": 200, "body": b""}], ids=["410", "empty"])
-    def test_watches_that_never_tell_anything(
-        self, lab_with_faults: tuple[Lab, KubernetesServer], answer: dict[str, Any]
-    ) -> None:
+    def test_watches_that_never_tell_anything(self, lab: Lab, faulty: Server, answer: dict[str, Any]) -> None:
         """As behind a proxy that ends every stream: lists tell instead, and the API server is not flooded."""
-        lab, server = lab_with_faults
-        product = Product(lab)
+        product = through(faulty, lab)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
-        server.faults.add(lambda request: bool(request.query.get("watch")), times=None, **answer)
-        before = len(server.requests)
+        faulty.faults.add(lambda request: bool(request.query.get("watch")), times=None, **answer)
+        before = len(faulty.requests)
         right(lab, release(product, es))
-        assert sum(bool(request.query.get("watch")) for request in server.requests[before:]) < 10
+        assert sum(bool(request.query.get("watch")) for request in faulty.requests[before:]) < 10
 
     def test_watches_that_are_cut_are_not_blamed_for_an_operator_that_stays_away(
-        self, lab_with_faults: tuple[Lab, KubernetesServer]
+        self, lab: Lab, faulty: Server
     ) -> None:
         """Each of them was taken up again."""
-        lab, server = lab_with_faults
-        product = Product(lab, timeout=1.5)
+        product = through(faulty, lab, timeout=1.5)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
-        lab.cluster.stop_eso()
-        with again_and_again(server.drop_watches, 0.3):
+        with without_operator(lab), again_and_again(faulty.drop_watches, 0.3):
             result = release(product, es)
         assert result.state is RefreshState.NOT_PROVEN
         assert result.diagnosis is not None
         assert "External Secrets Operator is not running" in result.diagnosis.cause
 
-    def test_a_right_that_goes_in_one_namespace(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
+    def test_a_right_that_goes_in_one_namespace(self, lab: Lab, faulty: Server) -> None:
         """The others are proven."""
-        lab, server = lab_with_faults
-        other = Lab(server, lab.aws)
-        product = Product(lab)
+        other = Lab(lab.cluster, lab.aws)
+        product = through(faulty, lab)
         barred = product.deploy("x", parameter=lab.parameter(value="old"))
         healthy = Product(other).deploy("y", parameter=other.parameter(value="old"))
         seen = product.inspect(barred, healthy)
         lab.cluster.stop_eso()
-        server.faults.add(
+        faulty.faults.add(
             lambda request: bool(request.query.get("watch")) and f"/{lab.namespace}/" in request.path,
             status=403,
             times=None,
@@ -251,20 +264,18 @@ class TestInjected:
         assert f"watch externalsecrets in namespace {lab.namespace}" in first.diagnosis.cause
 
     @pytest.mark.parametrize(("method", "status"), [("PATCH", 409), ("PATCH", 429), ("GET", 500), ("GET", 503)])
-    def test_answers_that_pass(self, lab_with_faults: tuple[Lab, KubernetesServer], status: int, method: str) -> None:
+    def test_answers_that_pass(self, lab: Lab, faulty: Server, status: int, method: str) -> None:
         """The next one counts; Retry-After is obeyed."""
-        lab, server = lab_with_faults
-        product = Product(lab)
+        product = through(faulty, lab)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
         wait = {"Retry-After": "1"} if status == 429 else {}
-        server.faults.add((method, f".*{lab.namespace}.*"), status=status, headers=wait, times=1)
+        faulty.faults.add((method, f".*{lab.namespace}.*"), status=status, headers=wait, times=1)
         right(lab, release(product, es))
 
-    def test_slow_answers(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
-        lab, server = lab_with_faults
-        product = Product(lab)
+    def test_slow_answers(self, lab: Lab, faulty: Server) -> None:
+        product = through(faulty, lab)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
-        server.faults.add(lambda request: lab.namespace in request.path, delay=0.15, times=1000)
+        faulty.faults.add(lambda request: lab.namespace in request.path, delay=0.15, times=1000)
         right(lab, release(product, es))
 
     @pytest.mark.parametrize(
@@ -272,45 +283,53 @@ class TestInjected:
         [
             ("PATCH", RefreshState.FAILED),
             ("watch", RefreshState.NOT_PROVEN),
+            ("list", RefreshState.NOT_PROVEN),
             ("secrets", RefreshState.PROVEN),
         ],
     )
     @pytest.mark.parametrize("status", [401, 403, 404])
     def test_a_right_that_goes_meanwhile(
-        self, lab_with_faults: tuple[Lab, KubernetesServer], status: int, part: str, state: RefreshState
+        self, lab: Lab, faulty: Server, status: int, part: str, state: RefreshState
     ) -> None:
         """A clear failure; without the right to read the Secret a proof without its content."""
-        lab, server = lab_with_faults
-        product = Product(lab, timeout=1.5)
+        product = through(faulty, lab, timeout=2.0)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
         seen = product.inspect(es)
-        if part == "watch":
-            lab.cluster.stop_eso()
+        if part == "list":  # what is seen no more by a watch is listed
+            faulty.faults.add(lambda request: bool(request.query.get("watch")), status=410, times=None)
 
-        def concerned(request: object) -> bool:
-            path, query, method = request.path, request.query, request.method  # type: ignore[attr-defined]
-            if part == "watch":
-                return bool(query.get("watch"))
-            return f"/{part}/" in path if part == "secrets" else method == part
+        def concerned(request: Request) -> bool:
+            match part:
+                case "watch":
+                    return bool(request.query.get("watch"))
+                case "list":
+                    return request.path == lab.path and not request.query.get("watch")
+                case "secrets":
+                    return "/secrets/" in request.path
+            return request.method == part
 
-        server.faults.add(concerned, status=status, times=1000)
-        (result,) = product.refresh(es, seen=seen, changed=frozenset())
+        # The first list is what the refresh begins with.
+        faulty.faults.add(concerned, status=status, times=None, skip=1 if part == "list" else 0)
+        with without_operator(lab) if part in ("watch", "list") else nullcontext():
+            (result,) = product.refresh(es, seen=seen, changed=frozenset())
         if (part, status) == ("PATCH", 404):  # as of an object that is deleted at that moment
             assert result.state in (RefreshState.NOT_DEPLOYED, RefreshState.NOT_PROVEN, RefreshState.FAILED)
         else:
             assert result.state is state, result
         assert part == "secrets" or (result.diagnosis is not None and not result.ok)
 
-    def test_a_version_that_is_not_served_for_a_while(self, lab_with_faults: tuple[Lab, KubernetesServer]) -> None:
-        """As in an upgrade of ESO's definitions: nothing was lost, and it goes on."""
-        lab, server = lab_with_faults
+
+def test_a_version_that_is_not_served_for_a_while(aws: AwsServer) -> None:
+    """As in an upgrade of ESO's definitions: nothing was lost, and it goes on. On the stand-in, which can do that."""
+    with KubernetesServer(aws.url) as server:
+        lab = Lab(server, aws)
         product = Product(lab)
         es = product.deploy("x", parameter=lab.parameter(value="old"))
-        lab.cluster.stop_eso()
+        server.stop_eso()
 
         def back() -> None:
             server.serve("v1", True)
-            lab.cluster.start_eso()
+            server.start_eso()
 
         with meanwhile(lambda: server.serve("v1", False), 0.3), meanwhile(back, 0.8):
             right(lab, release(product, es))

@@ -3,175 +3,162 @@
 SECRET_SYNC_CHAOS_SECONDS says for how long (a few seconds by default), SECRET_SYNC_CHAOS_SEED which one to repeat.
 """
 
+from __future__ import annotations
+
 import os
 import random
 import threading
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import urllib3
 
-from sandbox.aws import AwsServer
 from sandbox.real import build
 from sandbox.real.cluster import RealCluster
+from sandbox.real.door import Door
 from sandbox.real.process import ClusterError as ProgramError
-from secret_action.errors import SecretSyncError
-from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
-from secret_action.values import SecretValue
-from tests.conformance.lab import Lab
-from tests.conformance.product import MANAGED, Product
+from tests.real.runs import Claims, EntryPoint, Library
+from tests.real.site import Site
+from tests.real.trouble import SLOW, Troubles
+from tests.real.truth import History, demanded
+from tests.scenarios.conftest import CheckedWorld
 
 pytestmark = pytest.mark.real
 
 SECONDS = float(os.environ.get("SECRET_SYNC_CHAOS_SECONDS", "8"))
 SEED = int(os.environ.get("SECRET_SYNC_CHAOS_SEED", str(random.randrange(10**6))))
-PROVEN = (RefreshState.PROVEN, RefreshState.WEAKLY_PROVEN)
-KINDS = {
-    "plain": {},
-    "opaque": {"target": {"template": {"mergePolicy": "Merge", "data": {"more": "{{ .key | upper }}"}}}},
-    "never": {"refreshInterval": "0"},
-    "once": {"refreshPolicy": "CreatedOnce"},
-}
+LOOK_BACK = 5.0  # seconds between what the product has seen last and its word on it: much on a busy machine
+SLACK = 1.0  # seconds that our own watch may be late
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
+def world(tmp_path: Path) -> Iterator[CheckedWorld]:
     if build.binaries() is None:
         pytest.skip("the real cluster's programs are not built: make real-cluster builds them")
-    with AwsServer() as aws, RealCluster(aws.url) as cluster:
-        yield Lab(cluster, aws)
+    with CheckedWorld(tmp_path, make_cluster=RealCluster) as world:
+        yield world
 
 
-class Trouble:
-    """What can go wrong. Each kind mends itself in the end, so that the next round begins well."""
-
-    def __init__(self, lab: Lab, chance: random.Random) -> None:
-        self._lab, self._chance = lab, chance
-        assert isinstance(lab.cluster, RealCluster)
-        self._cluster = lab.cluster
-        self.kinds: dict[str, Callable[[str], None]] = {
-            "nothing": lambda _: None,
-            "operator killed": self._operator_killed,
-            "annotation taken": self._annotation_taken,
-            "annotation replaced": self._annotation_replaced,
-            "made anew": self._made_anew,
-            "parameter away": self._parameter_away,
-            "label lost": self._label_lost,
-            "Secret deleted": self._secret_deleted,
-            "API server restarts": self._api_server_restarts,
-            "etcd lost": self._etcd_lost,
-        }
-        self.weights = [3, 4, 4, 4, 3, 3, 2, 3, 1, 1]
-
-    def _pause(self, longest: float = 0.6) -> None:
-        time.sleep(self._chance.uniform(0, longest))
-
-    def _change(self, name: str, change: object) -> None:
-        self._cluster.request("PATCH", f"{self._lab.path}/{name}", change)
-
-    def _operator_killed(self, _: str) -> None:
-        self._cluster.kill_eso()
-        self._pause(2.0)
-        self._cluster.start_eso()
-
-    def _annotation_taken(self, name: str) -> None:
-        for _ in range(20):
-            self._change(name, {"metadata": {"annotations": {"force-sync": None}}})
-            self._pause(0.1)
-
-    def _annotation_replaced(self, name: str) -> None:
-        for number in range(10):
-            self._change(name, {"metadata": {"annotations": {"force-sync": f"another's {number}"}}})
-            self._pause(0.2)
-
-    def _made_anew(self, name: str) -> None:
-        old = self._cluster.request("GET", f"{self._lab.path}/{name}")[1]
-        self._cluster.request("DELETE", f"{self._lab.path}/{name}")
-        self._change(name, {"metadata": {"finalizers": None}})
-        self._pause(0.3)
-        metadata = {key: old["metadata"][key] for key in ("name", "namespace", "labels")}
-        self._cluster.request("POST", self._lab.path, {**old, "metadata": metadata, "status": None})
-
-    def _parameter_away(self, name: str) -> None:
-        path = f"/zerotouch/{self._lab.namespace}/{name}"
-        value = self._lab.aws.parameters()[path]["value"]
-        self._lab.aws.delete(path)
-        self._pause(2.0)
-        self._lab.aws.put(path, value)
-
-    def _label_lost(self, name: str) -> None:
-        self._change(name, {"metadata": {"labels": {"zerotouch.io/managed": None}}})
-        self._pause(1.0)
-        self._change(name, {"metadata": {"labels": MANAGED}})
-
-    def _secret_deleted(self, name: str) -> None:
-        self._cluster.request("DELETE", f"{self._lab.secrets}/{name}")
-
-    def _api_server_restarts(self, _: str) -> None:
-        self._cluster.restart_apiserver()
-        self._cluster.kill_eso()  # it ends by itself where it loses its lease, or stays: either way it is there again
-        self._cluster.start_eso()
-
-    def _etcd_lost(self, _: str) -> None:
-        self._cluster.stop_etcd()
-        self._pause(3.0)
-        self._cluster.start_etcd()
-        self._cluster.kill_eso()
-        self._cluster.start_eso()
+Runs = Library | EntryPoint
 
 
-def test_no_false_proof(lab: Lab) -> None:
-    """Whatever is called proven, the operator has read after the write: the Secret shows it."""
-    chance = random.Random(SEED)
-    trouble = Trouble(lab, chance)
-    product = Product(lab, refresh="force", timeout=8.0)
-    wanted = [product.deploy(kind, parameter=lab.parameter(kind, "old"), **spec) for kind, spec in KINDS.items()]
-    counted: Counter[str] = Counter()
-    false: list[str] = []
-    end, rounds = time.monotonic() + SECONDS, 0
-    while time.monotonic() < end or not rounds:
-        rounds += 1
-        (kind,) = chance.choices(list(trouble.kinds), trouble.weights)
-        values = {one.references[0].path: f"value-{rounds}-of-{one.name}" for one in wanted}
-        for path, value in values.items():
-            lab.aws.put(path, value)
-        victim = chance.choice(wanted).name
-        delay = chance.uniform(0, 0.6)
-        thread = threading.Thread(target=lambda: (time.sleep(delay), trouble.kinds[kind](victim)))  # noqa: B023
-        thread.start()
+class Rounds:
+    """One after the other, and what came of them."""
+
+    def __init__(self, history: History, sites: Sequence[Site]) -> None:
+        self._sites = sites
+        self.number = 0
+        self.troubles: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+        self.false: list[str] = []
+        self.crashes: list[str] = []
+        self._history = history
+        self._bag: list[str] = []
+
+    def one(self, runs: Runs) -> None:
+        """A run in which something goes wrong, then the truth, then all is mended."""
+        self.number += 1
+        chance, site = random.Random(f"{SEED}-{self.number}"), runs.site
+        kinds = [self._next(chance)] + ([self._next(chance)] if chance.random() < 0.3 else [])
+        victims = [chance.choice(list(site.manifests)) for _ in kinds]
+        runs.renew(self.number)
+        deployed = chance.uniform(0, 3) if chance.random() < 0.6 else None
+        late = chance.choice(list(site.manifests)) if chance.random() < 0.5 else ""
+        asked = dict(site.manifests)
+        if late:
+            runs.late(late, chance)
+            self.troubles["deployed late or never"] += 1
+        timeout = max([chance.uniform(3, 9), *(SLOW.get(kind, 0) for kind in kinds)])
+        troubles = Troubles(site, random.Random(f"{SEED}-{self.number}-trouble"))
+        acts: list[tuple[str, float, Callable[[], object]]] = [
+            (kind, chance.choice([0.0, chance.uniform(0, 0.6), chance.uniform(0, 4)]), _act(troubles, kind, victim))
+            for kind, victim in zip(kinds, victims, strict=True)
+        ]
+        if late and deployed:
+            acts.append(("deployed at last", deployed, lambda: site.deploy(late)))
+        threads = [threading.Thread(target=self._suffer, args=(site, *act)) for act in acts]
+        if chance.random() < 0.7:  # so that much of it happens before the operator is done
+            troubles.slow_down(chance.uniform(0.05, 0.4))
+        since = time.monotonic()
+        for thread in threads:
+            thread.start()
         try:
-            results = _refreshed(product, wanted, values)
-        except SecretSyncError as error:
-            counted[f"{kind}: {type(error).__name__}"] += 1
-            results = ()
-        thread.join()
-        for result in results:
-            counted[f"{kind}: {result.state}, content {result.content}"] += 1
-            claimed = result.state in PROVEN or result.content is ContentState.PROVEN
-            held = _held(lab, result.name) if claimed and result.content is not ContentState.DIFFERS else None
-            if held is not None and held != values[f"/zerotouch/{lab.namespace}/{result.name}"]:
-                false.append(f"round {rounds}, {kind} on {victim}: {result} holds {held}")
-    print(f"\nseed {SEED}, {rounds} rounds, {len(false)} false proofs")
-    for what, number in sorted(counted.items()):
-        print(f"{number:5}  {what}")
-    assert false == [], f"SECRET_SYNC_CHAOS_SEED={SEED}"
+            claims = runs.run(self.number, chance, any(kind.startswith("door") for kind in kinds), timeout)
+        except Exception:
+            self.crashes.append(f"round {self.number}, {kinds} on {victims}: {traceback.format_exc()}")
+            claims = Claims(ended="crash")
+        until = time.monotonic()
+        site.over.set()
+        for thread in threads:
+            thread.join()
+        self._judge(runs, claims, (since, until), f"round {self.number}, {kinds} on {victims}, late {late}")
+        self.troubles["clock an hour off"] += claims.clock_off
+        site.manifests.update(asked)
+        for each in sorted(self._sites, key=lambda each: each is not site):
+            each.mend()
 
+    def _next(self, chance: random.Random) -> str:
+        """Each kind comes once before any comes again."""
+        if not self._bag:
+            self._bag = Troubles.names()
+            chance.shuffle(self._bag)
+        return self._bag.pop()
 
-def _refreshed(product: Product, wanted: list[ExternalSecret], values: dict[str, str]) -> tuple[RefreshResult, ...]:
-    known = {path: SecretValue(value) for path, value in values.items()}
-    return product.refresh(*wanted, known=known, changed=frozenset(values))
-
-
-def _held(lab: Lab, name: str) -> str | None:
-    """What the Secret holds; None where it is not there: somebody deleted it after the proof."""
-    for _ in range(50):
+    def _suffer(self, site: Site, kind: str, after: float, act: Callable[[], object]) -> None:
+        """Something goes wrong, unless the run ends before."""
+        if site.over.wait(after):
+            return
+        self.troubles[kind] += 1
         try:
-            status, _found = lab.cluster.request("GET", f"{lab.secrets}/{name}")
+            act()
         except (urllib3.exceptions.HTTPError, ProgramError):
-            status = 0
-        if status in (200, 404):
-            break
-        time.sleep(0.2)
-    return lab.secret(name)["key"] if status == 200 else None
+            self.outcomes["(trouble that met trouble)"] += 1
+        except Exception:
+            self.crashes.append(f"round {self.number}, not the product: {traceback.format_exc()}")
+
+    def _judge(self, runs: Runs, claims: Claims, span: tuple[float, float], told: str) -> None:
+        """Holds what was said against what the Secrets held."""
+        time.sleep(0.1)
+        who, site = type(runs).__name__, runs.site
+        claimed = claims.claimed()
+        values = site.values | {path: one["value"] for path, one in site.aws.parameters().items()}
+        if claims.ended:
+            self.outcomes[f"{who}: {claims.ended}"] += 1
+        if claims.success and set(claimed) != set(site.manifests):
+            self.false.append(f"{told}: success, although only {claimed} are proven: {claims}")
+        self.outcomes.update(f"{who}: {state}, content {content}" for state, content in claims.states.values())
+        for name in claimed:
+            at = claims.at.get(name, span[1])
+            spec = site.manifests[name]["spec"]
+            secret = spec.get("target", {}).get("name", name)
+            held = self._history.during(site.namespace, secret, max(span[0], at - LOOK_BACK), at + SLACK)
+            if (wanted := demanded(spec, values)) not in held:
+                self.false.append(f"{told}: {name} is {claims.states[name]}; demanded {wanted}, held {held}")
+
+
+def _act(troubles: Troubles, kind: str, victim: str) -> Callable[[], object]:
+    method: Callable[[str], object] = getattr(troubles, kind.replace(" ", "_"))
+    return lambda: method(victim)
+
+
+def test_no_false_proof(world: CheckedWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is called proven, the Secret has held: what the rendered manifest demands, of the values in SSM."""
+    assert isinstance(world.cluster, RealCluster)
+    with Door(world.cluster) as door, History(world.cluster) as history:
+        library, entry_point = Library(world, door), EntryPoint(world, door)
+        sites = (library.site, entry_point.site)
+        for site in sites:
+            site.mend()
+        rounds = Rounds(history, sites)
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end or rounds.number < 2:
+            rounds.one(entry_point if rounds.number % 4 == 1 else library)
+    with capsys.disabled():
+        print(f"\nseed {SEED}, {rounds.number} rounds, {len(rounds.false)} false proofs, {len(rounds.crashes)} crashes")
+        for counted in (rounds.troubles, rounds.outcomes):
+            print(*(f"{number:6}  {what}" for what, number in sorted(counted.items())), sep="\n")
+    assert (rounds.false, rounds.crashes) == ([], []), f"SECRET_SYNC_CHAOS_SEED={SEED}"
