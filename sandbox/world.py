@@ -18,7 +18,7 @@ from sandbox.github import App, Commit, GitHubServer, Installation, Repository, 
 from sandbox.kubernetes import ESO_NAMESPACE, KubernetesServer
 from sandbox.oidc import OidcServer
 from sandbox.runner import RunningAction, RunResult, run_action, start_action
-from secret_action.manifest.kustomize import find_kustomize, render
+from secret_action.manifest.kustomize import Kustomize, find_kustomize
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "tenants-repository"
@@ -111,7 +111,9 @@ class World:
         """What a GitOps tool does: renders the overlay and applies its ExternalSecrets. Returns them."""
         assert isinstance(self._tenants, Path)
         folder = self._tenants / "tenants" / service / "overlays" / environment
-        resources = [resource for resource in render(find_kustomize(), folder) if resource["kind"] == "ExternalSecret"]
+        resources = [
+            resource for resource in Kustomize(find_kustomize()).render(folder) if resource["kind"] == "ExternalSecret"
+        ]
         for resource in resources:
             resource["metadata"].pop("annotations", None)
             self.cluster.apply(resource)

@@ -64,8 +64,12 @@ class Run:
             with tempfile.TemporaryDirectory(prefix="secret-sync-") as folder:
                 try:
                     self._stages(Path(folder))
-                finally:
-                    self._look_elsewhere()  # while the files are still there
+                except CancelledError:
+                    raise  # ten seconds are all that is left
+                except SecretSyncError:
+                    self._look_elsewhere()
+                    raise
+                self._look_elsewhere()  # while the files are still there
         except SecretSyncError as error:
             # With what the stage itself reported already: a write that failed and was undone, then a signal.
             self._note(

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from secret_action.cluster.consumption import Use
+from secret_action.cluster.live import Key
 from secret_action.cluster.owners import Above, Owners, directly_above
 from secret_action.cluster.pods import OwnerKey
-from secret_action.cluster.scene import Key, Scene, named
+from secret_action.cluster.scene import Scene, named
 from secret_action.cluster.workload import Workload
 from secret_action.model import Consumer, WorkloadResult, WorkloadState
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from secret_action.cluster.attempt import Phase
 from secret_action.cluster.awaited import Awaited
@@ -37,7 +37,7 @@ class Deployers:
         self._tools: dict[Place, Tool] = {}
         """As they last were."""
 
-    def tick(self, pending: Iterable[Awaited], now: float) -> None:
+    def tick(self, pending: Collection[Awaited], now: float) -> None:
         """Time has passed: looks again while something waits to be deployed."""
         if self._looking or now < self._next_look:
             return

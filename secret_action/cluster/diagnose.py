@@ -10,9 +10,8 @@ from secret_action.cluster.cause import Cause
 from secret_action.cluster.causes import CAUSES
 from secret_action.cluster.errors import shortened
 from secret_action.cluster.evidence import Account, Evidence, Gatherer, ParameterExists
-from secret_action.cluster.gitops import Key
 from secret_action.cluster.ground import Ground
-from secret_action.cluster.live import Object
+from secret_action.cluster.live import Key, Object
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import Resource
 from secret_action.cluster.targets import Target

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.errors import NotFound, one_line
-from secret_action.cluster.eso_log import NOTHING, errors_by_subject
+from secret_action.cluster.eso_log import NOTHING, Subject, errors_by_subject
 from secret_action.cluster.events import Warnings, events_of
 from secret_action.cluster.inspection import StoreKey, store_key
 from secret_action.cluster.live import Object, entries, name_of, ready, section, text, uid_of
@@ -101,7 +101,7 @@ class Gatherer:
         self._accounts: dict[tuple[str, str], Account] = {}
         self._pods: tuple[Object, ...] | None = None
         self._pods_read = False
-        self._log: Mapping[StoreKey, Sequence[str]] | None = None
+        self._log: Mapping[Subject, Sequence[str]] | None = None
         self.warnings = Warnings(api)
 
     def gather(self, target: Target, live: Object, *, answered: bool) -> Evidence:
@@ -208,7 +208,7 @@ class Gatherer:
                     continue
         return self._pods
 
-    def _errors(self) -> Mapping[StoreKey, Sequence[str]]:
+    def _errors(self) -> Mapping[Subject, Sequence[str]]:
         """What ESO logged of errors, the newest first, by the kind, namespace and name of what each is about."""
         if self._log is None:
             lines: list[str] = []
@@ -259,7 +259,7 @@ def _runs(pod: Object) -> bool:
     return text(pod, "status", "phase") == "Running" and not _trouble(pod)
 
 
-def _first(log: Mapping[StoreKey, Iterable[str]], subject: StoreKey) -> tuple[str, ...]:
+def _first(log: Mapping[Subject, Iterable[str]], subject: Subject) -> tuple[str, ...]:
     """The newest errors about something, each once."""
     said: dict[str, None] = {}
     for error in log.get(subject, ()):

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.errors import ApiError, Gone, NotFound, may_pass, not_served, understood
-from secret_action.cluster.gitops import Key
-from secret_action.cluster.live import Object, key_of, text
+from secret_action.cluster.live import Key, Object, key_of, text
 from secret_action.cluster.messages import Message, Seen, WatchBroken, WatchMended
 from secret_action.cluster.paths import Place
 from secret_action.cluster.watch import Watch

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from secret_action.cluster.errors import clean
-from secret_action.cluster.live import Object, entries, name_of, section, text
+from secret_action.cluster.live import Key, Object, entries, name_of, section, text
 from secret_action.cluster.paths import ESO_GROUP, Place, Resource
 from secret_action.model import Tenants
 
@@ -28,9 +28,6 @@ _INSTANCES = ("argocd.argoproj.io/instance", "app.kubernetes.io/instance")
 _FLUX_NAME = "kustomize.toolkit.fluxcd.io/name"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHOWN = 7  # characters of a commit that a text shows
-
-Key = tuple[str, str]
-"""Namespace and name of an ExternalSecret."""
 
 
 @dataclass(frozen=True)

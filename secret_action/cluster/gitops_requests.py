@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.gitops import HOMES, REFRESH, Key, Mark, Tool, tool_of
-from secret_action.cluster.live import Object
+from secret_action.cluster.gitops import HOMES, REFRESH, Mark, Tool, tool_of
+from secret_action.cluster.live import Key, Object
 from secret_action.cluster.paths import Place, Resource
 from secret_action.errors import SecretSyncError
 

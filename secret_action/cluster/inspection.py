@@ -13,8 +13,8 @@ from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.defaults import ESO, Defaults, of_crd
 from secret_action.cluster.deployed import differences
-from secret_action.cluster.gitops import Key
 from secret_action.cluster.live import (
+    Key,
     Object,
     entries,
     is_managed,

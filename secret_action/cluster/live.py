@@ -7,6 +7,9 @@ from typing import Any
 
 Object = Mapping[str, Any]
 
+Key = tuple[str, str]
+"""Namespace and name of an object."""
+
 MANAGED_LABEL = "zerotouch.io/managed"
 """The platform's mark: only ExternalSecrets that carry it with the value `true` are refreshed."""
 

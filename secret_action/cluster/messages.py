@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass
 
-from secret_action.cluster.gitops import Key, Tool
-from secret_action.cluster.live import Object
+from secret_action.cluster.gitops import Tool
+from secret_action.cluster.live import Key, Object
 from secret_action.cluster.paths import Place
 from secret_action.errors import SecretSyncError
 

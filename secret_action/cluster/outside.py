@@ -19,9 +19,9 @@ from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.errors import understood
 from secret_action.cluster.events import events_of
 from secret_action.cluster.following import Follower
-from secret_action.cluster.gitops import Key, Mark
+from secret_action.cluster.gitops import Mark
 from secret_action.cluster.inspection import Listing
-from secret_action.cluster.live import Object
+from secret_action.cluster.live import Key, Object
 from secret_action.cluster.messages import (
     Annotated,
     EventsRead,

@@ -1,4 +1,4 @@
-"""Several requests at a time, for what is read before the first write."""
+"""Several requests at a time, where all their answers are wanted before anything goes on."""
 
 from __future__ import annotations
 

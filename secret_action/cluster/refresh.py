@@ -18,10 +18,9 @@ from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.deployers import NOWHERE, Deployers, marks_of
 from secret_action.cluster.diagnose import SECONDS, Diagnostician, Failure
 from secret_action.cluster.evidence import ParameterExists
-from secret_action.cluster.gitops import Key
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.inspection import Inspection, inspect
-from secret_action.cluster.live import MANAGED_LABEL
+from secret_action.cluster.live import MANAGED_LABEL, Key
 from secret_action.cluster.messages import (
     AboutOne,
     Annotated,

@@ -13,7 +13,7 @@ from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.changes import SecretData, secret_data
 from secret_action.cluster.consumption import Use, merged
-from secret_action.cluster.live import Object, name_of, section, text
+from secret_action.cluster.live import Key, Object, name_of, section, text
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import PODS, SECRETS, Place
 from secret_action.cluster.pods import OwnerKey, Pod, pod
@@ -23,9 +23,6 @@ from secret_action.model import Consumer, Problem, WorkloadResult, WorkloadState
 
 _PODS = "100"  # in one answer: each is some 50 KiB as it comes, and several namespaces are read at a time
 _ROLLOUTS_GROUP, _ROLLOUTS_VERSION = "argoproj.io", "v1alpha1"
-
-Key = tuple[str, str]
-"""Namespace and name."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

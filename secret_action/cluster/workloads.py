@@ -12,9 +12,9 @@ from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.changes import SecretData, last_change, note, secret_data
 from secret_action.cluster.claims import with_claims
 from secret_action.cluster.inspection import Inspection
-from secret_action.cluster.live import Object, name_of
+from secret_action.cluster.live import Key, Object, name_of
 from secret_action.cluster.owners import Owners
-from secret_action.cluster.scene import Key, Reader, named
+from secret_action.cluster.scene import Reader, named
 from secret_action.cluster.standing import Dated, Standing, Step, standing, stranger
 from secret_action.model import Consumer, WorkloadResult
 

@@ -70,13 +70,13 @@ def _one(line: int) -> range:
 
 
 class Kustomization:
-    """One kustomization. folder: normalised; nodes: reads its files."""
+    """One kustomization. folder: normalised; nodes: reads its files. `node`: what stands in it, where it can be read."""
 
     def __init__(self, folder: Path, file: Path, nodes: Nodes) -> None:
         self.file = file
         self._folder = folder
         self._nodes = nodes
-        self._node = next(iter(nodes(file)), None)
+        self.node = next(iter(nodes(file)), None)
 
     @cached_property
     def entries(self) -> Mapping[Path, None]:
@@ -133,15 +133,15 @@ class Kustomization:
 
     def renamed(self, name: str, namespace: str) -> Id:
         """Name and namespace behind its prefix, suffix and namespace."""
-        prefix, suffix, space = (text(get(self._node, field)) for field in ("namePrefix", "nameSuffix", "namespace"))
+        prefix, suffix, space = (text(get(self.node, field)) for field in ("namePrefix", "nameSuffix", "namespace"))
         return prefix + name + suffix, space or namespace
 
     @cached_property
     def metadata(self) -> tuple[Part, ...]:
         """What it puts into the metadata of all resources, as parts of such ones."""
-        labels = [get(entry, "pairs") for entry in items(get(self._node, "labels"))]
-        labels.append(get(self._node, "commonLabels"))
-        annotations = [get(self._node, "commonAnnotations")]
+        labels = [get(entry, "pairs") for entry in items(get(self.node, "labels"))]
+        labels.append(get(self.node, "commonLabels"))
+        annotations = [get(self.node, "commonAnnotations")]
         return tuple(
             Part({"metadata": Part({field: part}, self.file, part.lines)}, self.file, part.lines)
             for field, nodes in (("labels", labels), ("annotations", annotations))
@@ -152,7 +152,7 @@ class Kustomization:
 
     def doubts(self, kind: str, ids: Sequence[Id]) -> Iterator[tuple[str, ...]]:
         """The fields of a resource, as keys from its root, that it may write in ways which are not followed here."""
-        if items(get(self._node, "transformers")) or get(self._node, "openapi") is not None:
+        if items(get(self.node, "transformers")) or get(self.node, "openapi") is not None:
             yield ()
         for replacement in self._replacements():
             for target in items(get(replacement, "targets")):
@@ -162,19 +162,19 @@ class Kustomization:
     def made_by_generator(self, kind: str, name: str) -> yaml.Node | None:
         """The name of the generator that makes a resource, whose name may have a prefix and a hash behind it."""
         field = {"Secret": "secretGenerator", "ConfigMap": "configMapGenerator"}.get(kind, "")
-        names = [get(entry, "name") for entry in items(get(self._node, field))]
+        names = [get(entry, "name") for entry in items(get(self.node, field))]
         found = [node for node in names if text(node) and text(node) in name]
         return found[0] if len(found) == 1 else None
 
     def _replacements(self) -> Iterator[yaml.Node]:
-        for entry in items(get(self._node, "replacements")):
+        for entry in items(get(self.node, "replacements")):
             path = self._path(text(get(entry, "path")))
             for node in self._nodes(path) if path else [entry]:
                 yield from items(node) or [node]
 
     def _paths(self, *fields: str) -> Iterator[Path]:
         for field in fields:
-            for entry in items(get(self._node, field)):
+            for entry in items(get(self.node, field)):
                 if path := self._path(text(entry)):
                     yield path
 
@@ -183,7 +183,7 @@ class Kustomization:
 
     def _patch_entries(self) -> Iterator[tuple[str, yaml.Node]]:
         for field in ("patchesStrategicMerge", "patches", "patchesJson6902"):
-            yield from ((field, entry) for entry in items(get(self._node, field)))
+            yield from ((field, entry) for entry in items(get(self.node, field)))
 
     def _patches(self, *fields: str) -> Iterator[Patch]:
         for field, entry in self._patch_entries():

@@ -81,11 +81,6 @@ def _is_kustomization(file: Path) -> bool:
     return os.path.realpath(file).startswith(below) and os.path.isfile(file)
 
 
-def render(command: tuple[str, ...], folder: Path) -> list[dict[str, Any]]:
-    """Renders one folder, as `Kustomize.render` does."""
-    return Kustomize(command).render(folder)
-
-
 class Kustomize:
     """Renders folders, several at a time if asked from several threads, and can be ended at once.
 

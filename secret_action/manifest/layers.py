@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from secret_action.manifest.kustomization import Kustomization
 from secret_action.manifest.kustomize import kustomization_file
 from secret_action.manifest.yaml_files import get, items, leads_outside, source_nodes, text
 
@@ -45,7 +46,7 @@ def layers_of(root: Path, overlay: Path) -> tuple[Layer, ...]:
             continue
         found[layer] = None
         # The overlay's own prefix is known where its names are compared.
-        node = kustomization(layer.folder) if above else None
+        node = _node(layer.folder) if above else None
         prefix, suffix = layer.prefix + text(get(node, "namePrefix")), text(get(node, "nameSuffix")) + layer.suffix
         for folder in (*bases_of(layer.folder), *components_of(layer.folder)):
             waiting.append((Layer(folder.resolve(), prefix, suffix), above | {layer.folder}))
@@ -54,12 +55,14 @@ def layers_of(root: Path, overlay: Path) -> tuple[Layer, ...]:
 
 def bases_of(folder: Path) -> list[Path]:
     """The folders that a kustomization builds on directly, but for components."""
-    return list(dict.fromkeys(_folders(folder, "resources", "bases")))
+    read = _kustomization(folder)
+    return [entry for entry in read.entries if kustomization_file(entry)] if read else []
 
 
 def components_of(folder: Path) -> list[Path]:
     """The components that a kustomization uses directly."""
-    return list(dict.fromkeys(_folders(folder, "components")))
+    read = _kustomization(folder)
+    return [entry for entry in dict.fromkeys(read.components) if kustomization_file(entry)] if read else []
 
 
 def added_by(component: Path) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def added_by(component: Path) -> dict[str, Any]:
 
     What it patches need not be there, since kustomize renders a component only with what it is added to.
     """
-    node = kustomization(component)
+    node = _node(component)
     lists = {field: [text(name) for name in items(get(node, field))] for field in ("resources", "bases", "components")}
     added: dict[str, Any] = {field: names for field, names in lists.items() if names}
     return added and added | {field: name for field in _NAMING if (name := text(get(node, field)))}
@@ -75,18 +78,15 @@ def added_by(component: Path) -> dict[str, Any]:
 
 def is_component(folder: Path) -> bool:
     """Whether the folder's kustomization is a component, which changes what it is added to."""
-    return text(get(kustomization(folder), "kind")) == "Component"
+    return text(get(_node(folder), "kind")) == "Component"
 
 
-def kustomization(folder: Path) -> yaml.Node | None:
+def _node(folder: Path) -> yaml.Node | None:
     """What stands in a folder's kustomization file; None where there is none that can be read."""
+    read = _kustomization(folder)
+    return read.node if read else None
+
+
+def _kustomization(folder: Path) -> Kustomization | None:
     file = kustomization_file(folder)
-    return next(iter(source_nodes(file)), None) if file else None
-
-
-def _folders(folder: Path, *fields: str) -> Iterator[Path]:
-    node = kustomization(folder)
-    for field in fields:
-        for name in map(text, items(get(node, field))):
-            if name and "\n" not in name and kustomization_file(folder / name):
-                yield folder / name
+    return Kustomization(Path(os.path.normpath(folder)), file, source_nodes) if file else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from secret_action.errors import ManifestError
@@ -13,7 +13,6 @@ from secret_action.manifest.definitions import FILE_NAME
 from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_file
 from secret_action.manifest.layers import bases_of, components_of, is_component
 from secret_action.manifest.paths import names_environment
-from secret_action.manifest.sources import files_below
 from secret_action.manifest.yaml_files import get, items, leads_outside, source_nodes, text
 from secret_action.model import Location, Problem
 from secret_action.naming import canonical_environment, environment_spellings
@@ -126,7 +125,7 @@ def tenant_above(folder: Path, tenant_path: str) -> Path | None:
 def _is_overlay(folder: Path) -> bool:
     if not folder.is_dir() or folder.name.startswith(".") or folder.name in _NOT_OVERLAYS:
         return False
-    below = (each for each in files_below(folder, KUSTOMIZATION_NAMES) if each != folder)
+    below = (each for each in _folders_with(folder, KUSTOMIZATION_NAMES) if each != folder)
     return kustomization_file(folder) is not None or not any(below)
 
 
@@ -134,11 +133,11 @@ def _leaves(tenant: Path, top: Path, passed_over: Collection[Path], listed: Coll
     """The folders below `top` that are overlays by their place: no bases by their names, and built on by no other one
     of the tenant but an overlay of another environment.
     """
-    candidates = [folder for folder in files_below(top, KUSTOMIZATION_NAMES) if folder not in passed_over]
+    candidates = [folder for folder in _folders_with(top, KUSTOMIZATION_NAMES) if folder not in passed_over]
     if not candidates:
         return []
     users: dict[Path, set[str]] = {}
-    for user in {*files_below(tenant, KUSTOMIZATION_NAMES), *candidates} - {tenant}:
+    for user in {*_folders_with(tenant, KUSTOMIZATION_NAMES), *candidates} - {tenant}:
         for base in {each.resolve() for each in (*bases_of(user), *components_of(user))} - {user.resolve()}:
             users.setdefault(base, set()).add(_environment(user.relative_to(tenant).parts, listed))
     found = []
@@ -228,3 +227,12 @@ def _said(tenant: Path, environment: str, folder: Path) -> str:
     """An overlay by its name; by its path where it bears another one than its environment's."""
     said = canonical_environment(folder.name) == environment
     return folder.name if said else folder.relative_to(tenant).as_posix()
+
+
+def _folders_with(root: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Folders below `root`, at most three levels deep, that hold a file of one of these names. No links followed."""
+    for current, folders, files in os.walk(root):
+        depth = len(Path(current).relative_to(root).parts)
+        folders[:] = [] if depth >= 3 else sorted(folder for folder in folders if not folder.startswith("."))
+        if any(name in files for name in names):
+            yield Path(current)

@@ -241,12 +241,3 @@ def documents(file: Path) -> Iterator[yaml.Node]:
             if isinstance(node, yaml.ScalarNode) and node.style == "|":
                 # A literal block begins on the line after its mark; any other style moves lines.
                 yield from compose_documents("\n" * line_of(node) + node.value)
-
-
-def files_below(root: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Folders below `root`, at most three levels deep, that hold a file of one of these names. No links followed."""
-    for current, folders, files in os.walk(root):
-        depth = len(Path(current).relative_to(root).parts)
-        folders[:] = [] if depth >= 3 else sorted(folder for folder in folders if not folder.startswith("."))
-        if any(name in files for name in names):
-            yield Path(current)
