@@ -70,7 +70,10 @@ def _one(line: int) -> range:
 
 
 class Kustomization:
-    """One kustomization. folder: normalised; nodes: reads its files. `node`: what stands in it, where it can be read."""
+    """One kustomization. folder: normalised; nodes: reads its files.
+
+    Its `node` is what stands in it, where that can be read.
+    """
 
     def __init__(self, folder: Path, file: Path, nodes: Nodes) -> None:
         self.file = file
