@@ -7,11 +7,12 @@ export PATH := $(CURDIR)/$(TOOLS):$(PATH)
 
 
 
-.PHONY: help demo test lint test-real real-cluster bench generate requirements clean
+.PHONY: help demo test test-thorough lint test-real real-cluster bench generate requirements clean
 
 help:
 	@echo "make demo          the whole run on local servers, shown in the terminal and as a page"
-	@echo "make test          all tests but those on a real cluster"
+	@echo "make test          the everyday tests"
+	@echo "make test-thorough those that take longer: many whole runs on bad days, random tenants"
 	@echo "make lint          linters, type checker, import rules"
 	@echo "make real-cluster  builds a real API server and a real External Secrets Operator (Go; 8 minutes, once)"
 	@echo "make test-real     the conformance suite and the whole release on them"
@@ -32,7 +33,10 @@ demo: kustomize
 	$(PYTHON) -m sandbox.demo
 
 test: kustomize
-	$(PYTHON) -m pytest -m "not real" -n 4 --dist worksteal
+	$(PYTHON) -m pytest -m "not real and not thorough" -n 4 --dist worksteal
+
+test-thorough: kustomize
+	$(PYTHON) -m pytest -m "thorough and not real" -n 4 --dist worksteal
 
 lint: $(READY)
 	$(PYTHON) tools/lint/run.py

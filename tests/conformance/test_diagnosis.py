@@ -14,6 +14,8 @@ from tests.conformance.product import MANAGED, Product
 from tests.conformance.refusals import full, refusing_secrets
 from tests.conformance.test_failures import make_store, store_path
 
+pytestmark = pytest.mark.thorough
+
 ROLE = "arn:aws:iam::123456789012:role/reader"
 USER = "User: arn:aws:sts::123456789012:assumed-role/reader/session is not authorized to perform:"
 

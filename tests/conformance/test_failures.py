@@ -8,6 +8,8 @@ import pytest
 
 from tests.conformance.lab import ESO, Lab, proven, ready
 
+pytestmark = pytest.mark.thorough
+
 NO_DATA = "could not get secret data from provider"
 NO_UPDATE = "could not update secret"
 

@@ -13,6 +13,8 @@ from tests.conformance.lab import Lab
 from tests.conformance.product import MANAGED, Product
 from tests.conformance.test_deployed import OLDER, REFRESH, application, tools  # noqa: F401
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cluster" / "pipeline-rbac.yaml"
 GITOPS = EXAMPLE.with_name("pipeline-rbac-gitops.yaml")
 SERVICE = "my-service"  # the namespace that the example is written for

@@ -14,6 +14,8 @@ from tests.conformance.lab import Cluster
 from tests.conformance.shop import Shop, a_second, available, define_rollouts, rollout_pod, states
 from tests.conformance.test_least_rights import roles, user
 
+pytestmark = pytest.mark.thorough
+
 RIGHTS = [
     (resource, verb)
     for role in roles()

@@ -19,6 +19,8 @@ from sandbox.runner import RunResult
 from sandbox.world import JWKS_URL, SERVICE, VALUES
 from tests.scenarios.conftest import CheckedWorld
 
+pytestmark = pytest.mark.thorough
+
 ESO = "/apis/external-secrets.io/v1"
 OBJECTS = f"{ESO}/namespaces/{SERVICE}/externalsecrets"
 SECRETS = f"/api/v1/namespaces/{SERVICE}/secrets"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from secret_action.model import Consumer, WorkloadState
 from tests.conformance.shop import Shop, a_second, states
+
+pytestmark = pytest.mark.thorough
 
 PLAIN = {"containers": [{"name": "app", "image": "shop:1"}]}
 READS = [{"secretRef": {"name": "db"}}]

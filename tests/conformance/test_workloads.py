@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from sandbox.kubelet import CRASHED
 from secret_action.cluster.rollout import restart
 from secret_action.cluster.workload import RESTARTED_AT
@@ -11,6 +13,8 @@ from secret_action.cluster.workloads import look
 from secret_action.model import WorkloadState
 from secret_action.ports import SystemClock
 from tests.conformance.shop import RELOADER, Shop, a_second, available, define_rollouts, rollout_pod, states
+
+pytestmark = pytest.mark.thorough
 
 
 def test_each_workload_is_rolled_once_for_new_data_and_never_again(shop: Shop) -> None:

@@ -15,6 +15,8 @@ from secret_action.ports import SystemClock
 from tests.conformance.lab import Object
 from tests.conformance.shop import RELOADER, Shop, a_second, available, states
 
+pytestmark = pytest.mark.thorough
+
 
 def annotated(name: str, value: str) -> Object:
     return {"spec": {"template": {"metadata": {"annotations": {name: value}}}}}

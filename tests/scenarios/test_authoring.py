@@ -309,6 +309,8 @@ def test_a_change_that_would_not_be_right_is_not_written(tmp_path):
 INTERRUPTED = """\
 import os, signal, sys
 from secret_action.cli import main
+
+pytestmark = pytest.mark.thorough
 number, at, *arguments = sys.argv[1:]
 replace, moves = os.replace, []
 def move(source, target):

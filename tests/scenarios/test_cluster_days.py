@@ -23,6 +23,8 @@ from sandbox.runner import RunResult
 from sandbox.world import EXAMPLE, JWKS_URL, SERVICE, VALUES
 from tests.scenarios.conftest import CheckedWorld
 
+pytestmark = pytest.mark.thorough
+
 ESO = "/apis/external-secrets.io/v1"
 OBJECTS = f"{ESO}/namespaces/{SERVICE}/externalsecrets"
 PATH = "/zerotouch/prod/my-service/"

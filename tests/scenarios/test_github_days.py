@@ -9,6 +9,8 @@ import pytest
 from sandbox.github import Commit, GitHubServer, Installation, make_app_key
 from sandbox.http import make_certificate
 
+pytestmark = pytest.mark.thorough
+
 REPOSITORY = "/repos/zerotouch/zerotouch-tenants"
 
 

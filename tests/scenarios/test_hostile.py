@@ -13,6 +13,8 @@ from sandbox.runner import ENTRYPOINT, run_action
 from tests.unit.manifest_samples import external_secret, kustomization, one_overlay, write_tree
 from tests.unit.test_hostile_trees import CONFIG_MAP, LAUGHS
 
+pytestmark = pytest.mark.thorough
+
 OUTSIDE = "stands-outside-of-the-repository"
 EVIL = "a\n::error::gotcha\n##[error]gotcha2 <script>alert(1)<\\script> [x](http:evil.example)"
 AT_MOST = 30.0

@@ -8,6 +8,8 @@ import pytest
 
 from sandbox.world import EXAMPLE
 
+pytestmark = pytest.mark.thorough
+
 OVERLAY = "tenants/my-service/overlays/production"
 PATH = "/zerotouch/prod/my-service/"
 PREVIEW = "/zerotouch/pr-7/my-service/"

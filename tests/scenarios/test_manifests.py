@@ -8,6 +8,8 @@ from markdown_it import MarkdownIt
 from sandbox.world import EXAMPLE, SERVICE, VALUES
 from secret_action.report.links import RULES_PAGE
 
+pytestmark = pytest.mark.thorough
+
 TENANT = f"tenants/{SERVICE}"
 PRODUCTION = f"{TENANT}/overlays/production"
 PATCH = f"{PRODUCTION}/patches/secrets-patch.yaml"

@@ -13,6 +13,8 @@ from sandbox.world import SERVICE, VALUES, pipeline_rights
 from tests.scenarios.conftest import CheckedWorld, MakeWorld
 from tests.scenarios.test_cluster_days import PATH, eventually, failed, put_all, states, tenants_with
 
+pytestmark = pytest.mark.thorough
+
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{SERVICE}/deployments"
 NEVER = 'refreshInterval: "0"'
 ROTATED = VALUES | {"DATABASE_URL": "postgres://app:rotated-77aa@db.internal:5432/app"}

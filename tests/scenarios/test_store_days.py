@@ -14,6 +14,8 @@ from sandbox.world import EXAMPLE, VALUES, World
 from tests.scenarios.conftest import CheckedWorld
 from tests.values import BYTES
 
+pytestmark = pytest.mark.thorough
+
 PATH = "/zerotouch/prod/my-service/"
 JWKS = "/zerotouch/prod/zerotouch-platform/jwks_url"
 OWNED = {f"{PATH}{name.lower()}" for name in VALUES}

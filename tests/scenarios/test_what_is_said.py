@@ -15,6 +15,8 @@ from sandbox.world import SERVICE, VALUES
 from tests.scenarios.conftest import CheckedWorld
 from tests.scenarios.test_cluster_days import eventually, tenants_with
 
+pytestmark = pytest.mark.thorough
+
 OBJECTS = f"/apis/external-secrets.io/v1/namespaces/{SERVICE}/externalsecrets"
 JWKS = "/zerotouch/prod/zerotouch-platform/jwks_url"
 

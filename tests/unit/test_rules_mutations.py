@@ -18,6 +18,8 @@ from secret_action.manifest.draft import apply_edits
 from secret_action.report.diff import patches
 from tests.unit.manifest_samples import TENANT, judged, judged_again
 
+pytestmark = pytest.mark.thorough
+
 EXAMPLES = int(os.environ.get("SECRET_SYNC_EXAMPLES", "2"))
 ENVIRONMENTS = ["dev", "pr", "staging", "prod"]
 HEADER = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n"
