@@ -20,6 +20,8 @@ from secret_action.manifest.read import Scope, read_tenant
 from secret_action.manifest.yaml_files import load_documents
 from secret_action.naming import ParameterPath
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples/tenants-repository"
 TENANT = "tenants/shop"
@@ -309,8 +311,6 @@ def test_a_change_that_would_not_be_right_is_not_written(tmp_path):
 INTERRUPTED = """\
 import os, signal, sys
 from secret_action.cli import main
-
-pytestmark = pytest.mark.thorough
 number, at, *arguments = sys.argv[1:]
 replace, moves = os.replace, []
 def move(source, target):
