@@ -148,8 +148,8 @@ class Bench:
         theirs = time.monotonic() - start
         _rows(
             (f"kubectl annotate, kubectl wait: {len(sample)} in turn", f"{theirs:.1f} s", ""),
-            (f"ours, the same {len(sample)}, inspection included", f"{mine:.1f} s", ""),
-            ("ours is faster", f"{theirs / mine:.0f} ×", "≥ 10 ×"),
+            (f"ours, the same {len(sample)}, the whole process", f"{mine:.1f} s", ""),
+            ("ours is faster", f"{theirs / mine:.1f} ×", ""),
         )
         mine = self._ours(self._manifests)
         early, start = 0, time.monotonic()
@@ -162,7 +162,8 @@ class Bench:
         theirs = time.monotonic() - start
         _rows(
             (f"kubectl annotate --all, wait --all: all {len(self._manifests)}", f"{theirs:.1f} s", ""),
-            ("ours, the same, inspection included", f"{mine:.1f} s", ""),
+            ("ours, the same, the whole process", f"{mine:.1f} s", ""),
+            ("ours is faster", f"{theirs / mine:.1f} ×", "≥ 10 ×"),
             ("kubectl wait said yes before ESO had read", f"{early} of {len(self._manifests)}", ""),
         )
         self._cluster.stop_eso()
@@ -186,11 +187,12 @@ class Bench:
             sys.exit(f"kubectl {verb} failed: {done.stderr}")
 
     def _ours(self, manifests: list[dict[str, Any]]) -> float:
+        """Seconds of the whole process, its start included, as kubectl's count."""
         self._write(value := f"value-{next(_TOKENS)}")
         found = self._run(value, timeout=600.0, manifests=manifests)
         if set(found["states"]) != {"proven, content proven"}:
             sys.exit(f"not proven: {found['states']}")
-        return float(found["seconds"] + found["inspect_seconds"])
+        return float(found["whole_seconds"])
 
     def _write(self, value: str) -> None:
         for manifest in self._manifests:
@@ -210,8 +212,9 @@ class Bench:
                 }
             )
         )
+        start = time.monotonic()
         subprocess.run([sys.executable, "-m", "bench.cluster_run", str(order), str(result)], check=True)
-        return dict(json.loads(result.read_text()))
+        return {**json.loads(result.read_text()), "whole_seconds": time.monotonic() - start}
 
     @contextlib.contextmanager
     def _bare_watch(self, name: str) -> Iterator[Path]:
