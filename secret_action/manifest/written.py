@@ -9,7 +9,7 @@ from pathlib import Path
 
 from secret_action.manifest.yaml_files import MAX_BYTES, read_regular, source_nodes, why_unreadable
 
-MOST_FILES = 10_000
+MOST_FILES = 5_000
 _JUDGED = re.compile(r"\.(?:ya?ml|json|properties)$|\.env(?:\.(?!(?:tpl|tmpl|template|example|sample|dist)$)[\w-]+)?$")
 _YAML = (".yaml", ".yml")
 
