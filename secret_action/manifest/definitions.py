@@ -16,6 +16,7 @@ import yaml
 
 from secret_action.errors import ManifestError
 from secret_action.manifest.yaml_files import (
+    MAX_BYTES,
     get,
     in_one_line,
     items,
@@ -29,7 +30,6 @@ from secret_action.model import Location, Problem
 from secret_action.naming import is_reserved_source, normalised_key
 
 FILE_NAME = "secrets.yaml"
-_MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _ignores(content: Mapping[str, Any], node: yaml.Node | None, shown: str) -> 
 
 def _load(path: Path, shown: str) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             raise ManifestError(Problem(f"{shown} is larger than 1 MiB.", "Make it smaller.", where=Location(shown)))
         documents = load_documents(path.read_text(encoding="utf-8-sig"), aliases=False)
     except yaml.YAMLError as error:

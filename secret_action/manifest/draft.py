@@ -15,10 +15,8 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from secret_action.manifest.yaml_edit import EditError
-from secret_action.manifest.yaml_files import compose_documents, source_nodes
+from secret_action.manifest.yaml_files import MAX_BYTES, compose_documents, source_nodes
 from secret_action.model import Edit
-
-_MAX_BYTES = 1024 * 1024
 
 
 class Draft:
@@ -109,12 +107,12 @@ def _read(path: Path, name: str) -> str | None:
         if path.exists() and not path.is_file():
             raise EditError(f"{name} is no file.")
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise EditError(f"{name} cannot be read: {error.strerror}.") from None
-    if len(content) > _MAX_BYTES:
+    if len(content) > MAX_BYTES:
         raise EditError(f"{name} is larger than 1 MiB.")
     try:
         return content.decode("utf-8")

@@ -22,6 +22,7 @@ from secret_action.manifest.kustomize import ORIGIN, kustomization_file
 from secret_action.manifest.parts import Part, agrees
 from secret_action.manifest.trace import Traced, Tracer
 from secret_action.manifest.yaml_files import (
+    MAX_BYTES,
     compose_documents,
     get,
     items,
@@ -36,7 +37,6 @@ from secret_action.model import Location
 
 _PLAIN_PATCHES = ("patchesStrategicMerge",)
 _PATCHES = ("patches", "patchesJson6902")
-_MAX_BYTES = 1024 * 1024
 
 
 class Sources:
@@ -170,7 +170,7 @@ class Sources:
         """The place of a part: of several lines the one that says it, if just one does."""
         lines = part.lines
         if len(lines) > 1 and part.text:
-            content = read_regular(part.file, _MAX_BYTES).decode("utf-8", "replace").split("\n")
+            content = read_regular(part.file, MAX_BYTES).decode("utf-8", "replace").split("\n")
             saying = [line for line in lines if line <= len(content) and part.text in content[line - 1]]
             lines = range(saying[0], saying[0] + 1) if len(saying) == 1 else range(0)
         return Location(self._shown(part.file), lines[0] if len(lines) == 1 else None)

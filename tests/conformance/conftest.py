@@ -8,9 +8,8 @@ from sandbox.aws import AwsServer
 from sandbox.kubernetes import KubernetesServer
 from sandbox.kubernetes_workloads import Controllers
 from sandbox.real import build
-from sandbox.real.cluster import RealCluster
 from sandbox.real.controllers import NAME, RealControllers
-from tests.conformance.lab import Cluster, Lab
+from tests.conformance.lab import Cluster, Lab, running_cluster
 from tests.conformance.shop import Shop
 
 
@@ -24,14 +23,8 @@ def aws() -> Iterator[AwsServer]:
 @pytest.fixture(scope="session", params=["stand-in", pytest.param("real", marks=pytest.mark.real)])
 def cluster(request: pytest.FixtureRequest, aws: AwsServer) -> Iterator[Cluster]:
     """A cluster whose operator reads `aws`, with both of its API versions."""
-    if request.param == "stand-in":
-        with KubernetesServer(aws.url) as server:
-            yield server
-        return
-    if build.binaries() is None:
-        pytest.skip("the real cluster's programs are not built: make real-cluster builds them")
-    with RealCluster(aws.url) as real:
-        yield real
+    with running_cluster(request.param, aws) as started:
+        yield started
 
 
 @pytest.fixture

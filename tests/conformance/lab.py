@@ -8,19 +8,36 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
 import urllib3
 
 from sandbox.aws import AwsServer
 from sandbox.eso_model import synced_version
 from sandbox.kubernetes import STORE, KubernetesServer
+from sandbox.real import build
 from sandbox.real.cluster import RealCluster
 
 Object = dict[str, Any]
 Cluster = KubernetesServer | RealCluster
+
+
+@contextmanager
+def running_cluster(kind: str, aws: AwsServer) -> Iterator[Cluster]:
+    """A cluster whose operator reads `aws`: the `stand-in`, or the `real` one where its programs are built."""
+    if kind == "stand-in":
+        with KubernetesServer(aws.url) as server:
+            yield server
+        return
+    if build.binaries() is None:
+        pytest.skip("the real cluster's programs are not built: make real-cluster builds them")
+    with RealCluster(aws.url) as real:
+        yield real
+
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 JSON_PATCH = "application/json-patch+json"

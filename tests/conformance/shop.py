@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -23,30 +21,11 @@ from secret_action.selector import parse_selector
 from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue
 from tests.conformance.lab import Cluster, Lab, Object, proven
+from tests.conformance.product import Log
 
 LABELS = {"zerotouch.io/managed": "true"}
 RELOADER = {"reloader.stakater.com/auto": "true"}
 APPS = "/apis/apps/v1/namespaces"
-
-
-class Quiet:
-    """A log that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    @contextmanager
-    def stage(self, title: str) -> Iterator[None]:
-        yield
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def progress(self, text: str) -> None:
-        self.lines.append(text)
-
-    def mask(self, text: str) -> None:
-        pass
 
 
 class Shop(Lab):
@@ -68,14 +47,14 @@ class Shop(Lab):
             timeout=30.0,
         )
         self.api = self.connect()
-        self.log = Quiet()
+        self.log = Log()
         self.consumers: tuple[Consumer, ...] = ()
         self._runs = 0
 
     def connect(self, token: str | None = None) -> KubernetesApi:
         """The product's own client, as the admin or as another user."""
         kubeconfig = SecretValue(self.cluster.kubeconfig(token))
-        return connect(replace(self.settings, kubeconfig=kubeconfig), Quiet(), eks=None)
+        return connect(replace(self.settings, kubeconfig=kubeconfig), Log(), eks=None)
 
     def sync(self, *names: str, **spec: Any) -> None:
         """Make ExternalSecrets that are synced."""

@@ -7,11 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.aws import AwsServer
-from sandbox.kubernetes import KubernetesServer
-from sandbox.real import build
-from sandbox.real.cluster import RealCluster
 from secret_action.model import RefreshState
-from tests.conformance.lab import ESO, Cluster, Lab
+from tests.conformance.lab import ESO, Cluster, Lab, running_cluster
 from tests.conformance.product import Product
 from tests.conformance.test_faults import meanwhile, release
 
@@ -22,14 +19,8 @@ DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{NAME}"
 @pytest.fixture(scope="module", params=["stand-in", pytest.param("real", marks=pytest.mark.real)])
 def own(request: pytest.FixtureRequest, aws: AwsServer) -> Iterator[Cluster]:
     """A cluster that these tests may ruin."""
-    if request.param == "stand-in":
-        with KubernetesServer(aws.url) as server:
-            yield server
-        return
-    if build.binaries() is None:
-        pytest.skip("the real cluster's programs are not built: make real-cluster builds them")
-    with RealCluster(aws.url) as real:
-        yield real
+    with running_cluster(request.param, aws) as started:
+        yield started
 
 
 @pytest.fixture
