@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import pytest
@@ -43,8 +43,19 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 JSON_PATCH = "application/json-patch+json"
 ESO = "/apis/external-secrets.io/v1"
 
-_PATIENCE = 15.0
+_PATIENCE = 60.0  # seconds, of a machine that others keep busy too
 _NUMBERS = itertools.count()
+
+_Found = TypeVar("_Found")
+
+
+def eventually(look: Callable[[], _Found], so_far: Callable[[], object] = lambda: "") -> _Found:
+    """What `look` finds, as soon as it finds something; fails the test with `so_far` when it never does."""
+    deadline = time.monotonic() + _PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < deadline, so_far()
+        time.sleep(0.02)
+    return found
 
 
 class Lab:
@@ -151,9 +162,10 @@ class Lab:
         return self.wait(name, lambda found: found["status"].get("syncedResourceVersion") == expected)
 
     def quiet(self) -> None:
-        """Wait until the operator has worked off all that was asked of it before.
+        """Wait until the operator has looked once at all that was asked of it before.
 
-        It has one worker and a fair queue, so an ExternalSecret that is new and synced was the last in line.
+        It has one worker and a fair queue, so an ExternalSecret that is new and synced was the last in line. What it
+        tries again, after a conflict say, comes later: of what it must still do, wait for the result itself.
         """
         name = f"sentinel-{next(self._tokens)}"
         self.synced(name, parameter=self.parameter("sentinel"), target={"name": name})
@@ -164,14 +176,19 @@ class Lab:
 
     def wait_for(self, path: str, until: Callable[[Object], bool]) -> Object:
         """Wait until what is at a path is there and as wanted; returns it."""
-        deadline = time.monotonic() + _PATIENCE
-        while True:
+        found: Object = {}
+
+        def look() -> bool:
+            nonlocal found
             status, found = self.cluster.request("GET", path)
-            if status == 200 and until(found):
-                obj: Object = found
-                return obj
-            assert time.monotonic() < deadline, f"{path} is still {json.dumps(found, indent=1)}"
-            time.sleep(0.02)
+            return status == 200 and until(found)
+
+        eventually(look, lambda: f"{path} is still {json.dumps(found, indent=1)}")
+        return found
+
+    def wait_until_gone(self, path: str) -> None:
+        """Wait until nothing is at a path: what has a finalizer stays until the operator has let go of it."""
+        eventually(lambda: self.cluster.request("GET", path)[0] == 404, lambda: f"{path} is still there")
 
     def secret(self, name: str) -> dict[str, str]:
         """The data of a Secret, decoded."""
@@ -186,10 +203,7 @@ class Lab:
 
     def wait_for_event(self, name: str, *event: str) -> None:
         """Wait for an event (type, reason, message): the operator writes them beside its work."""
-        deadline = time.monotonic() + _PATIENCE
-        while tuple(event) not in self.events(name):
-            assert time.monotonic() < deadline, self.events(name)
-            time.sleep(0.02)
+        eventually(lambda: tuple(event) in self.events(name), lambda: self.events(name))
 
     def failed(self, name: str, message: str, event: str) -> Object:
         """Wait until the ExternalSecret has failed with this condition and this event; returns it."""

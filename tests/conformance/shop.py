@@ -20,7 +20,7 @@ from secret_action.ports import SystemClock
 from secret_action.selector import parse_selector
 from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue
-from tests.conformance.lab import Cluster, Lab, Object, proven
+from tests.conformance.lab import Cluster, Lab, Object, eventually, proven
 from tests.conformance.product import Log
 
 LABELS = {"zerotouch.io/managed": "true"}
@@ -194,7 +194,4 @@ def define_rollouts(cluster: Cluster) -> None:
             "spec": spec,
         }
     )
-    deadline = time.monotonic() + 10
-    while cluster.request("GET", "/apis/argoproj.io/v1alpha1/rollouts")[0] != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: cluster.request("GET", "/apis/argoproj.io/v1alpha1/rollouts")[0] == 200)

@@ -17,7 +17,7 @@ from secret_action.cluster.events import events_of
 from secret_action.cluster.proof import Outcome, failed_attempts, judge, never_refreshes
 from secret_action.cluster.rebuild import barred
 from secret_action.model import RefreshState
-from tests.conformance.lab import Lab, Object, proven, ready
+from tests.conformance.lab import Lab, Object, eventually, proven, ready
 from tests.conformance.product import Product
 from tests.conformance.test_failures import make_store, store_path
 
@@ -152,9 +152,7 @@ def recreated(lab: Lab) -> Observed:
     lab.settled("x", parameter=lab.parameter())
     patched = annotated(lab)
     lab.cluster.request("DELETE", f"{lab.path}/x")
-    deadline = time.monotonic() + 10
-    while lab.cluster.request("GET", f"{lab.path}/x")[0] != 404:
-        assert time.monotonic() < deadline
+    lab.wait_until_gone(f"{lab.path}/x")
     return patched, lab.synced("x", parameter=lab.parameter())
 
 
@@ -217,10 +215,7 @@ def test_a_failure_like_the_one_before_is_told_by_events_alone(lab: Lab) -> None
     time.sleep(0.2)
     assert failed_attempts(before, events_of(api, lab.namespace, uid)) == 0
     lab.cluster.start_eso()
-    deadline = time.monotonic() + 10
-    while not failed_attempts(before, events_of(api, lab.namespace, uid)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: failed_attempts(before, events_of(api, lab.namespace, uid)))
     assert judge(patched, lab.get("x"), "token").outcome is Outcome.WAITING
 
 

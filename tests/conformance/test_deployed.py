@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from sandbox.real.cluster import RealCluster
 from secret_action.model import Deployer, RefreshState
-from tests.conformance.lab import Cluster, Lab, Object
+from tests.conformance.lab import Cluster, Lab, Object, eventually
 from tests.conformance.product import MANAGED, Product
 
 OURS, OLDER, LATER = "a" * 40, "b" * 40, "c" * 40
@@ -49,10 +48,7 @@ def define(cluster: RealCluster, group: str, version: str, kind: str) -> None:
             },
         }
     )
-    deadline = time.monotonic() + 10
-    while cluster.request("GET", f"/apis/{group}/{version}/{plural}")[0] != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: cluster.request("GET", f"/apis/{group}/{version}/{plural}")[0] == 200)
 
 
 def application(lab: Lab, commit: str, sync: str = "Synced", **status: Any) -> str:

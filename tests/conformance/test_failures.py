@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.lab import ESO, Lab, proven, ready
+from tests.conformance.lab import ESO, Lab, eventually, proven, ready
 
 pytestmark = pytest.mark.thorough
 
@@ -112,17 +112,13 @@ class TestMissingParameter:
 
     def test_the_log_has_the_error(self, lab: Lab) -> None:
         lab.created("x")
-        deadline = time.monotonic() + 10
-        while True:
+
+        def errors() -> list[dict[str, Any]]:
             lines = [json.loads(line) for line in lab.cluster.eso_log().splitlines() if line.startswith("{")]
-            found = [
-                line
-                for line in lines
-                if line["level"] == "error" and line.get("ExternalSecret") == {"name": "x", "namespace": lab.namespace}
-            ]
-            if found:
-                break
-            assert time.monotonic() < deadline
+            about = {"name": "x", "namespace": lab.namespace}
+            return [line for line in lines if line["level"] == "error" and line.get("ExternalSecret") == about]
+
+        found = eventually(errors)
         assert (found[0]["msg"], found[0]["controller"]) == ("Reconciler error", "externalsecret")
         assert found[0]["error"].endswith("err: Secret does not exist")
         assert isinstance(found[0]["ts"], float)
@@ -339,11 +335,7 @@ class TestAws:
 
     @staticmethod
     def event(lab: Lab, name: str) -> str:
-        deadline = time.monotonic() + 10
-        while not (found := [text for kind, _, text in lab.events(name) if kind == "Warning"]):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        return found[0]
+        return eventually(lambda: [text for kind, _, text in lab.events(name) if kind == "Warning"])[0]
 
 
 class TestTemplates:

@@ -1,7 +1,6 @@
 """What ExternalSecrets stand on goes while a run waits: their definition, their namespace. On clusters of their own."""
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -78,10 +77,7 @@ def test_a_definition_that_is_removed(lab: Lab) -> None:
     assert (result.state, result.ok) == (RefreshState.NOT_DEPLOYED, False)
     assert result.diagnosis is not None
     assert "does not serve externalsecrets of external-secrets.io/v1 any more" in result.diagnosis.cause
-    deadline = time.monotonic() + 15
-    while lab.cluster.request("GET", DEFINITION)[0] != 404:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    lab.wait_until_gone(DEFINITION)
     assert lab.cluster.request("GET", lab.path) == (404, "404 page not found\n")
     assert "externalsecrets" not in {resource["name"] for resource in lab.read(ESO)["resources"]}
     watching.join()

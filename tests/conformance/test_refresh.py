@@ -223,10 +223,7 @@ def test_a_recreated_external_secret_is_another_one(lab: Lab) -> None:
     """Its Secret is taken over by the new one when it syncs, for the names are the same."""
     old = lab.synced("x", parameter=lab.parameter(value="old"))
     lab.cluster.request("DELETE", f"{lab.path}/x")
-    deadline = time.monotonic() + 10
-    while lab.cluster.request("GET", f"{lab.path}/x")[0] != 404:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    lab.wait_until_gone(f"{lab.path}/x")
     lab.parameter(value="new")
     new = lab.synced("x", parameter=lab.parameter(value="new"))
     assert new["metadata"]["uid"] != old["metadata"]["uid"]

@@ -150,9 +150,8 @@ class TestDeletionPolicy:
     def test_delete_takes_the_secret_along_with_the_external_secret(self, lab: Lab) -> None:
         lab.synced("x", parameter=lab.parameter(), target={"deletionPolicy": "Delete"})
         lab.cluster.request("DELETE", f"{lab.path}/x")
-        lab.quiet()
-        assert lab.cluster.request("GET", f"{lab.path}/x")[0] == 404
-        assert lab.cluster.request("GET", f"{lab.secrets}/x")[0] == 404
+        lab.wait_until_gone(f"{lab.path}/x")
+        lab.wait_until_gone(f"{lab.secrets}/x")
 
 
 class TestImmutable:

@@ -6,8 +6,7 @@ clusters and asserts the same, so a scenario that passes on the stand-in is know
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from sandbox.real import build
 from sandbox.real.cluster import RealCluster
 from sandbox.runner import RunResult
 from sandbox.world import JWKS_URL, SERVICE, VALUES
+from tests.conformance.lab import eventually
 from tests.scenarios.conftest import CheckedWorld
 
 pytestmark = pytest.mark.thorough
@@ -28,7 +28,6 @@ PATH = "/zerotouch/prod/my-service/"
 JWKS = "/zerotouch/prod/zerotouch-platform/jwks_url"
 NAMES = {"my-service-db", "my-service-jwt-keys", "my-service-llm-keys", "my-service-smtp", "platform-global-config"}
 ROTATED = VALUES | {"DATABASE_URL": "postgres://app:rotated-5d1e@db.internal:5432/app"}
-PATIENCE = 30.0
 
 
 @pytest.fixture(scope="module", params=["stand-in", pytest.param("real", marks=pytest.mark.real)])
@@ -58,14 +57,6 @@ def world(shared_world: CheckedWorld) -> CheckedWorld:
     shared_world.aws.put(JWKS, JWKS_URL, type="String")
     shared_world.deploy()
     return shared_world
-
-
-def eventually(condition: Callable[[], Any]) -> None:
-    """Waits until the cluster has come to a state."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def objects(world: CheckedWorld) -> dict[str, dict[str, Any]]:

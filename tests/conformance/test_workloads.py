@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from sandbox.kubelet import CRASHED
@@ -12,6 +10,7 @@ from secret_action.cluster.workload import RESTARTED_AT
 from secret_action.cluster.workloads import look
 from secret_action.model import WorkloadState
 from secret_action.ports import SystemClock
+from tests.conformance.lab import eventually
 from tests.conformance.shop import RELOADER, Shop, a_second, available, define_rollouts, rollout_pod, states
 
 pytestmark = pytest.mark.thorough
@@ -128,9 +127,7 @@ def test_an_exceeded_progress_deadline_ends_the_wait(shop: Shop) -> None:
 def test_pods_that_waited_for_the_first_secret_have_what_it_holds(shop: Shop) -> None:
     """They are older than the Secret, and could not start without it."""
     shop.start("Deployment", "web")
-    deadline = time.monotonic() + 10
-    while not shop.pods() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually(shop.pods)
     a_second()
     shop.troubles[shop.namespace] = "image"  # keeps them from the first second of the Secret
     shop.sync()
