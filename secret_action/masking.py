@@ -11,6 +11,7 @@ import html
 import json
 import re
 import shlex
+import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -146,6 +147,8 @@ class Redactor:
         self._public = ""
         self._by_beginning: dict[str, tuple[str, ...]] = {}
         self._parts: _Parts | None = None
+        self._lock = threading.RLock()
+        """Held while forms or parts change, or parts without the newest form could stay."""
 
     def allow(self, public: Iterable[str]) -> None:
         """Texts that are public in this run anyway: names, paths, the environment.
@@ -164,13 +167,14 @@ class Redactor:
 
     def _take(self, form: str) -> bool:
         beginning = form[:SHORTEST_VALUE]
-        known = self._by_beginning.get(beginning, ())
-        if len(form) < SHORTEST_VALUE or form in self._public or form in known:
-            return False
-        # A new tuple, since another thread may be reading the old one.
-        self._by_beginning[beginning] = tuple(sorted((*known, form), key=len, reverse=True))
-        self._parts = None
-        return True
+        with self._lock:
+            known = self._by_beginning.get(beginning, ())
+            if len(form) < SHORTEST_VALUE or form in self._public or form in known:
+                return False
+            # A new tuple, since another thread may be reading the old one.
+            self._by_beginning[beginning] = tuple(sorted((*known, form), key=len, reverse=True))
+            self._parts = None
+            return True
 
     def redact_all(self, thing: Any) -> Any:
         """The same for every text inside plain data, dataclasses included. Keys are ours and stay."""
@@ -206,9 +210,10 @@ class Redactor:
         shown = self.redact(text)
         if len(shown) < SHORTEST_PART:
             return shown
-        if (parts := self._parts) is None:
-            forms = [form for forms in tuple(self._by_beginning.values()) for form in forms]
-            parts = self._parts = _Parts(forms)
+        with self._lock:
+            if self._parts is None:
+                self._parts = _Parts(form for forms in self._by_beginning.values() for form in forms)
+            parts = self._parts
         return parts.redact(shown, self._public)
 
 

@@ -446,6 +446,8 @@ class Tenants:
     """Branch, tag or commit that was resolved to it; empty where it is not known."""
     default_branch: bool = False
     """That is known to be the repository's default branch."""
+    on_disk: bool = False
+    """A checkout that was there already: its files are judged as they are, committed or not."""
     in_workspace: bool = False
     """The files are the workflow's own checkout, so an annotation may point at them."""
 

@@ -71,7 +71,7 @@ def _directory(settings: Settings, environ: Mapping[str, str]) -> str:
 
 def _checked_out(directory: str, settings: Settings, log: Log) -> Tenants:
     tenants = checkout(directory, settings.github)
-    log.line(f"Tenants: the checkout at commit {tenants.sha or '(unknown)'}.")
+    log.line(f"Tenants: the checkout as it is on disk, at commit {tenants.sha or '(unknown)'}.")
     return tenants
 
 

@@ -10,7 +10,8 @@ from secret_action.cluster.live import Object, entries, section
 Defaults = Mapping[str, Any]
 """By a field's name: whichever object it stands in, its default is the same."""
 
-ESO: Defaults = {
+_OF_CODE: Defaults = {"kind": "SecretStore", "refreshPolicy": "Periodic"}
+_OF_CRDS: Defaults = {
     "apiVersion": "generators.external-secrets.io/v1alpha1",
     "conflictPolicy": "Error",
     "conversionStrategy": "Default",
@@ -18,22 +19,24 @@ ESO: Defaults = {
     "decodingStrategy": "None",
     "deletionPolicy": "Retain",
     "engineVersion": "v2",
-    "kind": "SecretStore",
     "mergePolicy": "Replace",
     "metadataPolicy": "None",
     "nullBytePolicy": "Ignore",
     "priorityPolicy": "Strict",
     "refreshInterval": "1h",
-    "refreshPolicy": "Periodic",
     "strategy": "Extract",
     "target": "Data",
     "templateAs": "Values",
 }
-"""Those of ESO's CRDs and, for `kind` and `refreshPolicy`, of its code: v1beta1 and v1, releases 0.9 to 2.9."""
+ESO: Defaults = {**_OF_CRDS, **_OF_CODE}
+"""Those of ESO's CRDs and of its code: v1beta1 and v1, releases 0.9 to 2.9."""
 
 
 def of_crd(schema: Object) -> Defaults:
-    """Those of a cluster, by the OpenAPI document of ESO's group: fields of releases to come have theirs too."""
+    """Those of a cluster, by the OpenAPI document of ESO's group, which knows better than we: releases to come, forks.
+
+    A name that has several defaults there keeps ours, and so does what ESO's code decides.
+    """
     found: dict[str, set[str | bool | int]] = {}
     for kind in section(schema, "components", "schemas").values():
         if isinstance(kind, Mapping) and any(
@@ -42,7 +45,7 @@ def of_crd(schema: Object) -> Defaults:
             for name, default in _fields(section(kind, "properties", "spec")):
                 found.setdefault(name, set()).add(default)
     sure = {name: values.pop() for name, values in found.items() if len(values) == 1}
-    return {**sure, **ESO}
+    return {**_OF_CRDS, **sure, **_OF_CODE}
 
 
 def _fields(schema: Object) -> Iterator[tuple[str, str | bool | int]]:

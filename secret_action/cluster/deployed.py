@@ -129,9 +129,8 @@ def _differences(where: str, wanted: Any, found: Any, defaults: Defaults) -> Ite
         else:
             yield f"{where}: the manifest lists {len(wanted)}, the cluster {len(found)}"
     else:
-        wanted, found = (None if _is_absent(side) else side for side in (wanted, found))
-        if not _same(name, *(defaults.get(name) if side is None else side for side in (wanted, found))):
-            yield _words(where, wanted, found)
+        if not _same(name, *(_meant(side, defaults.get(name)) for side in (wanted, found))):
+            yield _words(where, *(None if _is_absent(side) else side for side in (wanted, found)))
 
 
 def _is_either(kind: type, *sides: Any) -> bool:
@@ -144,6 +143,12 @@ def _is_either(kind: type, *sides: Any) -> bool:
 def _is_absent(value: Any) -> bool:
     """Go's types leave an empty text and a `false` out, and the API server drops a `null`."""
     return value is None or value is False or value == ""
+
+
+def _meant(value: Any, default: Any) -> Any:
+    """What a field stands for: a `false` is said by leaving it out, unless its default is `true`."""
+    meant = default if value is None or value == "" else value
+    return None if meant is False else meant
 
 
 def _entries(where: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:

@@ -81,6 +81,7 @@ def checkout(directory: str, settings: GitHubSettings) -> Tenants:
         sha=git.commit if git else "",
         repository=git.repository if git else "",
         ref=git.branch if git else "",
+        on_disk=True,
         in_workspace=workspace is not None and root.is_relative_to(workspace),
     )
 

@@ -164,6 +164,8 @@ def _footer(report: RunReport) -> tuple[str, ...]:
     commit = f"{tenants.repository or 'tenants'} at {tenants.sha or 'an unknown commit'}" if tenants else ""
     if tenants and tenants.ref and tenants.ref != tenants.sha:
         commit += f" ({tenants.ref})"
+    if tenants and tenants.on_disk:
+        commit += ", as checked out"
     names = [f"{key} {value}" for key, value in report.context.items() if key != "version" and value]
     stages = ", ".join(f"{name} {duration(seconds)}" for name, seconds in report.stage_seconds.items())
     total = duration(report.seconds) if report.seconds else ""

@@ -58,7 +58,7 @@ def test_every_tenant_that_the_paths_stand_for(root, paths):
     """No path, a folder above the tenants, or some of each; each tenant once, with the commit."""
     code, judged, shown = validate(root, *paths)
     assert (code, sorted(judged)) == (0, ["shop", "till"])
-    assert f"Tenants: the checkout at commit {COMMIT}." in shown
+    assert f"Tenants: the checkout as it is on disk, at commit {COMMIT}." in shown
     assert re.search(r"Judged: 2 tenants: (shop, till|till, shop)\.", shown)
 
 
@@ -179,3 +179,4 @@ def test_a_pull_request_in_the_tenants_repository_judges_all_of_it(root, tmp_pat
     assert "tenants/shop/overlays/prod: 1 parameter, 1 ExternalSecret" in shown
     assert "tenants/notes has no overlay, and no secrets.yaml that lists its `environments`." in shown
     assert result.outputs["tenants-sha"] == COMMIT
+    assert f"{COMMIT}, as checked out" in result.summary

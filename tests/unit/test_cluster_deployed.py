@@ -163,13 +163,19 @@ def test_what_git_no_longer_has_is_not_deployed(change):
 
 
 def test_a_default_of_a_release_to_come_is_the_clusters_to_tell():
-    """By its CRD's own schema; a name with two defaults is none, and what is known here stays."""
+    """By its CRD's own schema; a name with two defaults is none, and what ESO's code decides stays."""
     text = {"type": "string"}
-    entry = {"novelty": text | {"default": "On"}, "kind": text | {"default": "x"}, "plain": text}
+    entry = {
+        "novelty": text | {"default": "On"},
+        "kind": text | {"default": "x"},
+        "plain": text,
+        "flag": {"default": True},
+    }
     spec = {
         "data": {"type": "array", "items": {"properties": {"remoteRef": {"properties": entry}}}},
         "target": {"default": {"a": "b"}, "properties": {"twofold": {"default": "a"}}},
         "twofold": {"default": "b"},
+        "refreshInterval": {"default": "5m"},
     }
     kinds = {
         "a": {
@@ -180,11 +186,15 @@ def test_a_default_of_a_release_to_come_is_the_clusters_to_tell():
         "c": None,
     }
     found = of_crd({"components": {"schemas": kinds}})
-    assert found == {**ESO, "novelty": "On"}
+    assert found == {**ESO, "novelty": "On", "flag": True, "refreshInterval": "5m"}
     newer = live()
     newer["spec"]["data"][0]["remoteRef"]["novelty"] = "On"
     assert differences(rendered(), newer)
     assert differences(rendered(), newer, found) == ()
+    off = rendered()
+    off.spec["data"][0]["remoteRef"]["flag"] = False
+    assert differences(off, live(off), found) == ()
+    assert differences(rendered(), live(off), found)
     assert of_crd({}) == ESO
 
 
