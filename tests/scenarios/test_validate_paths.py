@@ -179,4 +179,4 @@ def test_a_pull_request_in_the_tenants_repository_judges_all_of_it(root, tmp_pat
     assert "tenants/shop/overlays/prod: 1 parameter, 1 ExternalSecret" in shown
     assert "tenants/notes has no overlay, and no secrets.yaml that lists its `environments`." in shown
     assert result.outputs["tenants-sha"] == COMMIT
-    assert f"{COMMIT}, as checked out" in result.summary
+    assert ", as checked out · " in result.summary
