@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -71,17 +71,6 @@ class Draft:
         if name not in self._before:
             self._before[name] = _read(_inside(self._root, name), name)
         return self._before[name]
-
-
-def apply_edits(root: Path, edits: Iterable[Edit]) -> None:
-    """Makes edits of files below `root`. Raises EditError, with nothing written, where the old lines are not there."""
-    draft = Draft(root)
-    by_file: dict[str, list[Edit]] = {}
-    for edit in edits:
-        by_file.setdefault(_name(edit.file), []).append(edit)
-    for file, its in by_file.items():
-        draft.put(file, _applied(draft.text(file), its, file))
-    draft.write()
 
 
 def _name(file: str) -> str:
@@ -163,22 +152,6 @@ def _alike(one: Sequence[str], other: Sequence[str]) -> int:
         (at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right),
         len(min(one, other, key=len)),
     )
-
-
-def _applied(text: str, edits: Sequence[Edit], file: str) -> str:
-    lines = _lines(text)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    unended = bool(lines) and not lines[-1].endswith("\n")
-    if unended:
-        lines[-1] += newline
-    for edit in sorted(edits, key=lambda edit: edit.line)[::-1]:  # from below, so that the lines above stay
-        start = edit.line - 1
-        there = [_bare(line) for line in lines[start : start + len(edit.remove)]]
-        if not 0 <= start <= len(lines) or there != list(edit.remove):
-            raise EditError(f"{file} has changed: line {edit.line} is not what it was.")
-        lines[start : start + len(edit.remove)] = [line + newline for line in edit.add]
-    result = "".join(lines)
-    return result.removesuffix(newline) if unended else result
 
 
 # --- writing ---

@@ -1,14 +1,17 @@
 """Changes of files in memory: what they are as edits, and how they reach the disk."""
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secret_action.manifest.draft import Draft, _applied, _edits, apply_edits
+from secret_action.manifest.draft import Draft
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.model import Edit
+from tests.unit.edits import applied, apply_edits
 
 
 def files(root):
@@ -56,18 +59,11 @@ def test_any_change_survives_as_edits(before, after, newline, ended):
     old, new = (newline.join(lines) + (newline if lines and ended else "") for lines in (before, after))
     if newline == "\r\n" and "\r\n" not in old:
         return  # nothing tells which line ends the file has
-    assert _applied(old, list(_edits("f", old, new)), "f") == new
-
-
-def test_edits_of_another_text_are_refused_and_nothing_is_written(tmp_path):
-    """The file has changed since, or never was that one."""
-    (tmp_path / "a").write_text("1\n")
-    (tmp_path / "b").write_text("1\n")
-    with pytest.raises(EditError, match="line 1 is not what it was"):
-        apply_edits(tmp_path, [Edit("a", 1, ("1",), ("2",)), Edit("b", 1, ("x",), ("y",))])
-    with pytest.raises(EditError, match="line 9"):
-        apply_edits(tmp_path, [Edit("a", 9, (), ("2",))])
-    assert files(tmp_path) == {"a": b"1\n", "b": b"1\n"}
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "f").write_bytes(old.encode())
+        draft = Draft(Path(folder))
+        draft.put("f", new)
+        assert applied(old, draft.edits()) == new
 
 
 @pytest.mark.parametrize("file", ["/etc/passwd", "../x", "a/../../x", "", "a\0b", "out/x", "loop", "outside"])

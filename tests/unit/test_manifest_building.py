@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from secret_action.manifest.draft import apply_edits
 from secret_action.manifest.kustomize import Kustomize
 from secret_action.manifest.layers import MAX_LAYERS, layers_of
 from secret_action.manifest.read import Scope, read_tenants
 from secret_action.manifest.renders import Renders
 from secret_action.model import Severity
 from secret_action.naming import ParameterPath
+from tests.unit.edits import apply_edits
 from tests.unit.manifest_samples import (
     CA,
     TEMPLATE,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from secret_action.manifest.draft import apply_edits
 from secret_action.manifest.rules import all_rules
 from secret_action.model import Severity
+from tests.unit.edits import apply_edits
 from tests.unit.manifest_samples import (
     TWO_WAITING,
     UNSTORED,

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import UnsatisfiedAssumption
 
-from secret_action.manifest.draft import apply_edits
 from secret_action.report.diff import patches
+from tests.unit.edits import apply_edits
 from tests.unit.manifest_samples import TENANT, judged, judged_again
 
 pytestmark = pytest.mark.thorough
