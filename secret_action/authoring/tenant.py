@@ -16,7 +16,7 @@ from secret_action.errors import InputError
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_file
-from secret_action.manifest.layers import bases_of
+from secret_action.manifest.layers import layers_of
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.read import Judged, read_tenant
 from secret_action.manifest.sources import Sources
@@ -188,10 +188,10 @@ def _base(request: Request, draft: Draft, overlays: Sequence[Path]) -> Path:
     """
     root = request.root
     tenant = (root / request.folder).resolve()
-    shared = [set(_all_bases(overlay)) - {each.resolve() for each in overlays} for overlay in overlays]
+    shared = [_bases(root, overlay) - {each.resolve() for each in overlays} for overlay in overlays]
     common = {folder for folder in set.intersection(*shared) if folder.is_relative_to(tenant)}
     # A base may itself be made of parts; the one that all else is part of is the base.
-    parts = {part for folder in common for part in _all_bases(folder)}
+    parts = {part for folder in common for part in _bases(root, folder)}
     tops = [folder for folder in common if folder not in parts]
     if len(tops) > 1:
         documents = {top: list(_documents(draft, _names(root, Sources(root, top).files))) for top in tops}
@@ -208,15 +208,8 @@ def _base(request: Request, draft: Draft, overlays: Sequence[Path]) -> Path:
     return file
 
 
-def _all_bases(folder: Path) -> Iterator[Path]:
-    seen: set[Path] = set()
-    pending = [folder]
-    while pending:
-        for base in bases_of(pending.pop()):
-            if (resolved := base.resolve()) not in seen:
-                seen.add(resolved)
-                pending.append(resolved)
-                yield resolved
+def _bases(root: Path, folder: Path) -> set[Path]:
+    return {layer.folder for layer in layers_of(root, folder, components=False)}
 
 
 def _names(root: Path, files: Iterable[Path]) -> Iterator[str]:

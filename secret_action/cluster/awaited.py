@@ -12,7 +12,7 @@ from secret_action.cluster import explanations
 from secret_action.cluster.attempt import Attempt, Phase, Terms
 from secret_action.cluster.comparison import Comparison, Measure, measure
 from secret_action.cluster.content import Expectation
-from secret_action.cluster.deployed import NOT_LOOKED_AT, Deployment, Standing
+from secret_action.cluster.deployed import NOT_LOOKED_AT, Deployment, DeploymentCheck
 from secret_action.cluster.errors import NotFound, clean, may_pass
 from secret_action.cluster.gitops import Tool
 from secret_action.cluster.live import (
@@ -63,7 +63,7 @@ class Awaited:
     rebuilds: bool = False
     """ESO is made to read by taking its hash off the Secret."""
     attempt: Attempt = field(init=False)
-    _standing: Standing = field(init=False)
+    _check: DeploymentCheck = field(init=False)
     _deployment: Deployment = NOT_LOOKED_AT
     _tool: Tool | None = None
     _superseded: str = ""
@@ -71,7 +71,7 @@ class Awaited:
 
     def __post_init__(self) -> None:
         self.attempt = Attempt(self.terms.pause)
-        self._standing = Standing(self.target.rendered, self.terms.selector, self.terms.defaults)
+        self._check = DeploymentCheck(self.target.rendered, self.terms.selector, self.terms.defaults)
 
     @property
     def token(self) -> str:
@@ -221,7 +221,7 @@ class Awaited:
             self._begin(live, now)
 
     def _stands(self, live: Object | None) -> Deployment:
-        return self._standing.of(live, superseded=bool(self._superseded))
+        return self._check.of(live, superseded=bool(self._superseded))
 
     def _holds(self, live: Object | None, now: float) -> bool:
         """Whether what was deployed still is: a proof by another spec is none. If not, it is waited for anew."""

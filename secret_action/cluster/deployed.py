@@ -60,8 +60,8 @@ def deployment(
     return Deployment(False, words, only_label_missing=only_labels and not selected)
 
 
-class Standing:
-    """How what is live of one manifest stands to it; compared again only where something that counts has changed."""
+class DeploymentCheck:
+    """Checks whether the cluster has taken over one manifest; anew only where something that counts has changed."""
 
     def __init__(self, rendered: ExternalSecret, selector: Selector, defaults: Defaults) -> None:
         self._rendered = rendered

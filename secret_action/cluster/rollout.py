@@ -42,7 +42,7 @@ def restart(api: KubernetesApi, seen: Look, timeout: float, log: Log, clock: Clo
     if seen.fresh and any(roll.due for roll in rolls.values()):
         # A pod of the second of the change counts as old: rolled now, it would be rolled by the next run again.
         clock.sleep(1.0)
-    await_all(api, tuple(rolls.values()), start + timeout, log, clock)
+    _roll_all(api, tuple(rolls.values()), start + timeout, log, clock)
     results = {key: roll.told(start, clock.now()) for key, roll in rolls.items()}
     for key, roll in rolls.items():
         seconds = f" after {results[key].seconds:.1f} s" if results[key].seconds is not None else ""
@@ -51,7 +51,7 @@ def restart(api: KubernetesApi, seen: Look, timeout: float, log: Log, clock: Clo
     return (*standings, *seen.others)
 
 
-def await_all(api: KubernetesApi, rolls: Sequence[Roll], deadline: float, log: Log, clock: Clock) -> None:
+def _roll_all(api: KubernetesApi, rolls: Sequence[Roll], deadline: float, log: Log, clock: Clock) -> None:
     """Rolls those that are due, and looks at all until each is done or failed, or until the deadline.
 
     Few lists, less often the longer it takes; no request outlasts the deadline by more than a last look.

@@ -54,9 +54,10 @@ class Patch:
 
     def part(self) -> Part:
         """What it says, with its places."""
-        return part_of(self.node, self.file, self._lines)
+        return part_of(self.node, self.file, self.lines)
 
-    def _lines(self, node: yaml.Node) -> range:
+    def lines(self, node: yaml.Node) -> range:
+        """The lines of the file that a node of it may begin in: one, where that is certain."""
         if self.inline is None:
             return _one(line_of(node))
         if self.inline.style == "|":  # its text begins on the line after its mark
@@ -112,6 +113,11 @@ class Kustomization:
     def late_patches(self) -> tuple[Patch, ...]:
         """Those that are made when names and labels have been changed."""
         return tuple(self._patches("patchesJson6902"))
+
+    @property
+    def inline_patches(self) -> tuple[Patch, ...]:
+        """Those that stand in it as texts."""
+        return tuple(patch for patch in (*self.patches, *self.late_patches) if patch.inline is not None)
 
     def patches_of(self, kind: str, ids: Sequence[Id], *, late: bool) -> Iterator[tuple[Patch, bool | None]]:
         """The patches that may be for a resource, in order, and whether they are; None where that is not known.

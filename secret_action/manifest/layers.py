@@ -32,11 +32,11 @@ class Layer:
     suffix: str = ""
 
 
-def layers_of(root: Path, overlay: Path) -> tuple[Layer, ...]:
+def layers_of(root: Path, overlay: Path, *, components: bool = True) -> tuple[Layer, ...]:
     """All layers of an overlay, the nearest first; each once for each name that it gives to one thing.
 
-    No more than MAX_LAYERS + 1, which is then too many. Of what lies outside of the root, not even the kustomization
-    is read.
+    components: also they, and what they add. No more than MAX_LAYERS + 1, which is then too many. Of what lies outside
+    of the root, not even the kustomization is read.
     """
     found: dict[Layer, None] = {}
     waiting = deque([(Layer(overlay.resolve()), frozenset[Path]())])
@@ -48,7 +48,7 @@ def layers_of(root: Path, overlay: Path) -> tuple[Layer, ...]:
         # The overlay's own prefix is known where its names are compared.
         node = _node(layer.folder) if above else None
         prefix, suffix = layer.prefix + text(get(node, "namePrefix")), text(get(node, "nameSuffix")) + layer.suffix
-        for folder in (*bases_of(layer.folder), *components_of(layer.folder)):
+        for folder in (*bases_of(layer.folder), *(components_of(layer.folder) if components else ())):
             waiting.append((Layer(folder.resolve(), prefix, suffix), above | {layer.folder}))
     return tuple(found)[1:]
 

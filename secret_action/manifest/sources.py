@@ -17,15 +17,13 @@ from typing import Any
 import yaml
 
 from secret_action.manifest.draft import Draft
-from secret_action.manifest.kustomization import Kustomization
+from secret_action.manifest.kustomization import Kustomization, Patch
 from secret_action.manifest.kustomize import ORIGIN, kustomization_file
 from secret_action.manifest.parts import Part, agrees
 from secret_action.manifest.trace import Traced, Tracer
 from secret_action.manifest.yaml_files import (
     MAX_BYTES,
-    compose_documents,
     get,
-    items,
     leads_outside,
     line_of,
     read_regular,
@@ -34,9 +32,6 @@ from secret_action.manifest.yaml_files import (
     text,
 )
 from secret_action.model import Location
-
-_PLAIN_PATCHES = ("patchesStrategicMerge",)
-_PATCHES = ("patches", "patchesJson6902")
 
 
 class Sources:
@@ -151,12 +146,17 @@ class Sources:
                 yield path
             yield from self._walk(path, seen)
 
+    def inline_patches(self, file: Path) -> tuple[Patch, ...]:
+        """The patches that one of `files` holds as texts; none where it is no kustomization."""
+        layer = self._tracer.layer(file.parent)
+        return layer.inline_patches if layer and layer.file == file else ()
+
     def _inside(self, path: Path) -> bool:
         return not leads_outside(self._root, path)
 
-    def location(self, file: Path, node: yaml.Node | None = None) -> Location:
-        """A file, and the line of a node of it, as a finding names them."""
-        return Location(self._shown(file), line_of(node) if node is not None else None)
+    def location(self, file: Path, at: yaml.Node | int | None = None) -> Location:
+        """A file, and a line of it, or that of a node, as a finding names them."""
+        return Location(self._shown(file), line_of(at) if isinstance(at, yaml.Node) else at)
 
     def _shown(self, file: Path) -> str:
         if file not in self._names:
@@ -229,15 +229,3 @@ def _fields(part: Part, field: str, value: Any) -> Iterator[Part]:
         fits = value is None or (isinstance(below.value, yaml.ScalarNode) and reads_as(below.value, value))
         if key == field and below.sure and fits:
             yield below
-
-
-def documents(file: Path) -> Iterator[yaml.Node]:
-    """The documents of a source file, and those of the patches that a kustomization holds as texts."""
-    for document in source_nodes(file):
-        yield document
-        inline = [get(entry, "patch") for field in _PATCHES for entry in items(get(document, field))]
-        inline += [entry for field in _PLAIN_PATCHES for entry in items(get(document, field))]
-        for node in inline:
-            if isinstance(node, yaml.ScalarNode) and node.style == "|":
-                # A literal block begins on the line after its mark; any other style moves lines.
-                yield from compose_documents("\n" * line_of(node) + node.value)

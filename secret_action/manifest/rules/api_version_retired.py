@@ -12,9 +12,9 @@ from secret_action.manifest.external_secrets import is_external_secret, mapping
 from secret_action.manifest.overlay import Tenant
 from secret_action.manifest.patches import replace_in_line
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
-from secret_action.manifest.sources import documents
+from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_edit import EditError
-from secret_action.manifest.yaml_files import get, pairs_below, text
+from secret_action.manifest.yaml_files import get, pairs_below, source_nodes, text
 from secret_action.model import Location, Severity
 
 _GROUP, _SERVED = "external-secrets.io", "external-secrets.io/v1"
@@ -53,19 +53,27 @@ def _places(tenant: Tenant) -> Mapping[Location, str]:
         for file in overlay.sources.files:
             if file not in seen:
                 seen.add(file)
-                places |= {overlay.sources.location(file, node): text(node) for node in _versions(file)}
+                places |= dict(_places_in(file, overlay.sources))
     return places
 
 
-def _versions(file: Path) -> Iterator[yaml.Node]:
-    for document in documents(file):
-        if text(get(document, "kind")) in _KINDS and text(get(document, "apiVersion")) in _RETIRED:
-            yield from filter(None, [get(document, "apiVersion")])
-        # What the target of a patch or the selection of a replacement says.
-        for _, value in pairs_below(document):
-            version = get(value, "version")
-            if text(get(value, "kind")) in _KINDS and f"{_GROUP}/{text(version)}" in _RETIRED and version is not None:
-                yield version
+def _places_in(file: Path, sources: Sources) -> Iterator[tuple[Location, str]]:
+    for document in source_nodes(file):
+        yield from ((sources.location(file, node), text(node)) for node in _versions(document))
+    for patch in sources.inline_patches(file):
+        for node in _versions(patch.node):
+            if len(lines := patch.lines(node)) == 1:
+                yield sources.location(file, lines[0]), text(node)
+
+
+def _versions(document: yaml.Node) -> Iterator[yaml.Node]:
+    if text(get(document, "kind")) in _KINDS and text(get(document, "apiVersion")) in _RETIRED:
+        yield from filter(None, [get(document, "apiVersion")])
+    # What the target of a patch or the selection of a replacement says.
+    for _, value in pairs_below(document):
+        version = get(value, "version")
+        if text(get(value, "kind")) in _KINDS and f"{_GROUP}/{text(version)}" in _RETIRED and version is not None:
+            yield version
 
 
 def _fix(tenant: Tenant, places: Mapping[Location, str]) -> Fix:
