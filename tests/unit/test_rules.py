@@ -1,6 +1,9 @@
 """Each rule: the smallest trees that break it, and its remedy applied."""
 
+import json
+
 import pytest
+import yaml
 
 from secret_action.manifest.rules import all_rules
 from secret_action.model import Severity
@@ -33,6 +36,7 @@ from tests.unit.manifest_samples import (
 )
 
 V1, BETA = "external-secrets.io/v1\n", "external-secrets.io/v1beta1\n"
+BETA_IN_ONE_LINE = json.dumps(yaml.safe_load(patched("prod").replace(V1, BETA)))
 
 
 SPELLINGS = ("prod", "production")
@@ -259,6 +263,15 @@ BROKEN = {
             prod=patched("prod").replace(V1, BETA),
         ),
         operations(WAITING.replace(V1, BETA), (0, URL), group="external-secrets.io", version="v1beta1"),
+        overlays(WAITING.replace(V1, BETA), "prod")
+        | {"overlays/prod/kustomization.yaml": f"resources: [../../base]\npatches: [patch: '{BETA_IN_ONE_LINE}']\n"},
+        # Of a text that is folded over several lines, it is not certain which of them says it.
+        ByHand(
+            overlays(WAITING.replace(V1, BETA), "prod")
+            | {
+                "overlays/prod/kustomization.yaml": kustomization("../../base", patches=[{"patch": BETA_IN_ONE_LINE}]),
+            }
+        ),
         ByHand(one_overlay(external_secret().replace(V1, BETA.replace("beta", "alpha")))),
     ],
     "value-in-git": [

@@ -33,7 +33,7 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
         return
     places = _places(tenant)
     versions = sorted({version for _, version in found})
-    first = next(iter(places), tenant.overlays[0].where)
+    first = next((where for where in places if where.line), tenant.overlays[0].where)
     yield Flaw(
         f"{tenant.folder} uses {' and '.join(versions)} for {', '.join(dict.fromkeys(name for name, _ in found))}; "
         f"External Secrets Operator 0.17 and later serves only {_SERVED}, unless told otherwise.",
@@ -46,7 +46,10 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
 
 
 def _places(tenant: Tenant) -> Mapping[Location, str]:
-    """Where a retired version is written in resources and patches, and the text that stands there."""
+    """Where a retired version is written in resources and patches, and the text that stands there.
+
+    Without a line where it is not certain: so there is no fix, which would have to mend all of them.
+    """
     places: dict[Location, str] = {}
     seen: set[Path] = set()
     for overlay in tenant.overlays:
@@ -62,8 +65,8 @@ def _places_in(file: Path, sources: Sources) -> Iterator[tuple[Location, str]]:
         yield from ((sources.location(file, node), text(node)) for node in _versions(document))
     for patch in sources.inline_patches(file):
         for node in _versions(patch.node):
-            if len(lines := patch.lines(node)) == 1:
-                yield sources.location(file, lines[0]), text(node)
+            lines = patch.lines(node)
+            yield sources.location(file, lines[0] if len(lines) == 1 else None), text(node)
 
 
 def _versions(document: yaml.Node) -> Iterator[yaml.Node]:
