@@ -8,7 +8,9 @@ from sandbox.aws import AwsServer
 from sandbox.kubernetes import KubernetesServer
 from sandbox.kubernetes_workloads import Controllers
 from sandbox.real import build
+from sandbox.real.cluster import RealCluster
 from sandbox.real.controllers import NAME, RealControllers
+from tests.conformance.gitops import define
 from tests.conformance.lab import Cluster, Lab, running_cluster
 from tests.conformance.shop import Shop
 
@@ -50,3 +52,16 @@ def controllers(cluster: Cluster) -> Iterator[Controllers | RealControllers]:
 def shop(cluster: Cluster, aws: AwsServer, controllers: Controllers | RealControllers) -> Shop:
     """A namespace for one test in which workloads roll."""
     return Shop(cluster, aws, controllers)
+
+
+@pytest.fixture(scope="module")
+def tools(cluster: Cluster) -> None:
+    """A cluster in which both tools' kinds are known; neither tool runs."""
+    for group, version, kind in (
+        ("argoproj.io", "v1alpha1", "Application"),
+        ("kustomize.toolkit.fluxcd.io", "v1", "Kustomization"),
+    ):
+        if isinstance(cluster, RealCluster):
+            define(cluster, group, version, kind)
+    cluster.create_namespace("argocd")
+    cluster.create_namespace("flux-system")

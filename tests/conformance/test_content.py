@@ -8,7 +8,7 @@ import pytest
 from secret_action.model import ContentState, RefreshState
 from tests.conformance.lab import Lab
 from tests.conformance.product import Product
-from tests.conformance.test_failures import make_store
+from tests.conformance.stores import make_store
 
 COMPUTED: dict[str, dict[str, Any]] = {
     "no template data": {"metadata": {"labels": {"a": "b"}}},

@@ -19,7 +19,7 @@ from secret_action.cluster.rebuild import barred
 from secret_action.model import RefreshState
 from tests.conformance.lab import Lab, Object, eventually, proven, ready
 from tests.conformance.product import Product
-from tests.conformance.test_failures import make_store, store_path
+from tests.conformance.stores import make_store, store_path
 
 Observed = tuple[Object, Object]
 """The object as the API server returned it for our patch, and as it was later."""

@@ -1,92 +1,13 @@
 """The run waits until the cluster holds what is rendered, and says who is to bring it there and what ails that."""
 
-import contextlib
-import threading
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
-from sandbox.real.cluster import RealCluster
 from secret_action.model import Deployer, RefreshState
-from tests.conformance.lab import Cluster, Lab, Object, eventually
+from tests.conformance.gitops import REFRESH, application, controller
+from tests.conformance.lab import Lab
 from tests.conformance.product import MANAGED, Product
 
 OURS, OLDER, LATER = "a" * 40, "b" * 40, "c" * 40
-APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
-KUSTOMIZATIONS = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations"
-REFRESH = "argocd.argoproj.io/refresh"
-
-
-@pytest.fixture(scope="module")
-def tools(cluster: Cluster) -> None:
-    """A cluster in which both tools' kinds are known; neither tool runs."""
-    for group, version, kind in (
-        ("argoproj.io", "v1alpha1", "Application"),
-        ("kustomize.toolkit.fluxcd.io", "v1", "Kustomization"),
-    ):
-        if isinstance(cluster, RealCluster):
-            define(cluster, group, version, kind)
-    cluster.create_namespace("argocd")
-    cluster.create_namespace("flux-system")
-
-
-def define(cluster: RealCluster, group: str, version: str, kind: str) -> None:
-    """A CRD that takes anything."""
-    plural = f"{kind.lower()}s"
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    cluster.apply(
-        {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": f"{plural}.{group}"},
-            "spec": {
-                "group": group,
-                "scope": "Namespaced",
-                "names": {"plural": plural, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"},
-                "versions": [{"name": version, "served": True, "storage": True, "schema": schema}],
-            },
-        }
-    )
-    eventually(lambda: cluster.request("GET", f"/apis/{group}/{version}/{plural}")[0] == 200)
-
-
-def application(lab: Lab, commit: str, sync: str = "Synced", **status: Any) -> str:
-    """An Application that deploys this lab's `x`; returns its path."""
-    name = f"app-{lab.namespace}"
-    owned = {"group": "external-secrets.io", "kind": "ExternalSecret", "namespace": lab.namespace, "name": "x"}
-    found = {
-        "sync": {"status": sync, "revision": commit},
-        "health": {"status": "Healthy"},
-        "resources": [owned],
-        **status,
-    }
-    head = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
-    spec = {"source": {"repoURL": "https://github.com/org/tenants", "targetRevision": "main"}}
-    lab.cluster.apply({**head, "metadata": {"name": name, "namespace": "argocd"}, "spec": spec, "status": found})
-    return f"{APPLICATIONS}/{name}"
-
-
-@contextlib.contextmanager
-def controller(lab: Lab, path: str, commit: str, apply: Object) -> Iterator[None]:
-    """Argo CD as far as we see it: asked to refresh it syncs `apply`, tells its commit and takes the request away."""
-    over = threading.Event()
-
-    def work() -> None:
-        while not over.wait(0.05):
-            found = lab.read(path)
-            if found["metadata"].get("annotations", {}).get(REFRESH) == "normal":
-                lab.patch("x", apply)
-                status = {"sync": {"status": "Synced", "revision": commit}}
-                lab.cluster.request("PATCH", path, {"metadata": {"annotations": {REFRESH: None}}, "status": status})
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_argo_is_asked_and_deploys(tools: None, lab: Lab) -> None:

@@ -12,7 +12,7 @@ from secret_action.model import Diagnosis, RefreshState
 from tests.conformance.lab import Lab, ready
 from tests.conformance.product import MANAGED, Product
 from tests.conformance.refusals import full, refusing_secrets
-from tests.conformance.test_failures import make_store, store_path
+from tests.conformance.stores import make_store, store_path
 
 pytestmark = pytest.mark.thorough
 

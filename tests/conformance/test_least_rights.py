@@ -9,9 +9,9 @@ import yaml
 
 from secret_action.errors import ClusterError
 from secret_action.model import ContentState, RefreshResult, RefreshState
+from tests.conformance.gitops import REFRESH, application
 from tests.conformance.lab import Lab
 from tests.conformance.product import MANAGED, Product
-from tests.conformance.test_deployed import OLDER, REFRESH, application, tools  # noqa: F401
 
 pytestmark = pytest.mark.thorough
 
@@ -101,11 +101,11 @@ def test_each_right_is_told_or_done_without(lab: Lab, resource: str, verb: str) 
 
 
 @pytest.mark.parametrize("verb", ["", "get", "list", "patch"])
-def test_the_example_for_gitops_suffices_to_ask_argo(tools: None, lab: Lab, verb: str) -> None:  # noqa: F811
+def test_the_example_for_gitops_suffices_to_ask_argo(tools: None, lab: Lab, verb: str) -> None:
     """And each right of it that is missing is done without: what may be read is quoted, and asked where that may be."""
     labels = MANAGED | {"app.kubernetes.io/instance": f"app-{lab.namespace}"}
     Product(lab).deploy("x", parameter=lab.parameter(), metadata={"labels": labels})
-    path = application(lab, OLDER, "OutOfSync")
+    path = application(lab, "b" * 40, "OutOfSync")
     product = Product(lab, user(lab, ("applications", verb), GITOPS), timeout=2.0)
     es = product.rendered("x", parameter=lab.parameter(), refreshInterval="2h", metadata={"labels": labels})
     (result,) = product.refresh(es)
