@@ -69,7 +69,7 @@ def peak_mebibytes() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-awaited.judge = timed_judge
+awaited.judge = timed_judge  # type: ignore[attr-defined]  # where it is called from
 send, HttpTransport.send = HttpTransport.send, counted_send  # type: ignore[method-assign]
 settings = ClusterSettings(
     kubeconfig=SecretValue(order["kubeconfig"]), kubeconfig_from="kubeconfig", context="", eks_cluster="",
@@ -77,7 +77,7 @@ settings = ClusterSettings(
     timeout=order["timeout"],
 )  # fmt: skip
 wanted = []
-values = {}
+values: dict[str, SecretValue] = {}
 for manifest, value in order["manifests"]:
     metadata, spec = manifest["metadata"], manifest["spec"]
     paths = [entry["remoteRef"]["key"] for entry in spec["data"]]

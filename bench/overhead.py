@@ -12,6 +12,7 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -33,7 +34,7 @@ def main() -> int:
         with World(Path(folder) / "runs", tenants=tenants) as world:
             world.deploy()
             result = Path(folder) / "measured.json"
-            kinds = {
+            kinds: dict[str, Callable[[], dict[str, float]]] = {
                 f"python -c '{BARE}'": lambda: _bare(world, result),
                 "release, ten secrets, one changed": lambda: _release(world, result, "release"),
                 "release, ten secrets, nothing changed": lambda: _release(world, result, "release", same=True),

@@ -33,7 +33,8 @@ def main() -> int:
     """Measures and prints. The goals are printed, not enforced."""
     sizes = [int(size) for size in sys.argv[1:]] or SIZES
     print(
-        f"{AT_ONCE} at once; start-up is subtracted             ours   builds   ratio  at once   ratio   MiB   kustomize's"  # noqa: E501
+        f"{AT_ONCE} at once; start-up is subtracted             "
+        "ours   builds   ratio  at once   ratio   MiB   kustomize's"
     )
     with tempfile.TemporaryDirectory(prefix="secret-sync-bench-") as folder:
         nothing = _nothing_to_render(Path(folder) / "nothing")
@@ -61,8 +62,9 @@ def _print(size: int, root: Path, nothing: Path) -> None:
     own = max(each.own for each in measured["ours"])
     children = max(each.children for each in measured["ours"])
     print(
-        f"{size:5} overlays, {rounds:2} rounds, start-up {seconds['start-up']:.2f} s {ours:8.2f} {seconds['builds']:8.2f} "  # noqa: E501
-        f"{ours / seconds['builds']:6.2f}x {seconds['at once']:8.2f} {ours / seconds['at once']:6.2f}x {own:5.0f} {children:8.0f}",  # noqa: E501
+        f"{size:5} overlays, {rounds:2} rounds, start-up {seconds['start-up']:.2f} s "
+        f"{ours:8.2f} {seconds['builds']:8.2f} {ours / seconds['builds']:6.2f}x "
+        f"{seconds['at once']:8.2f} {ours / seconds['at once']:6.2f}x {own:5.0f} {children:8.0f}",
         flush=True,
     )
 
@@ -72,7 +74,7 @@ def make_tree(root: Path, size: int) -> list[Path]:
     (root / ".git").mkdir(parents=True)
     example = EXAMPLE / "tenants" / SERVICE
     files = [path for path in example.rglob("*") if path.is_file()]
-    made = []
+    made: list[Path] = []
     while len(made) < size:
         service = f"service-{len(made)}"
         folder = root / "tenants" / service

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from sandbox.kubernetes_workloads import Controllers
 from sandbox.page import render_page
@@ -78,7 +79,7 @@ def _broken_store(world: World) -> tuple[str, RunResult, int]:
 
 
 def _scene(
-    world: World, title: str, values: dict[str, str], expected: int, **inputs: str
+    world: World, title: str, values: dict[str, str], expected: int, **inputs: Any
 ) -> tuple[str, RunResult, int]:
     print(f"\n{_BOLD}━━ {title} {'━' * max(0, 90 - len(title))}{_PLAIN}\n")
     result = world.run(values, on_line=lambda line: print(f"{_DIM}{line}{_PLAIN}", flush=True), **inputs)

@@ -127,6 +127,9 @@ class Kubelet:
             target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
             self._request("POST", f"{path}/binding", {"metadata": {"name": name}, "target": target})
         secrets = f"/api/v1/namespaces/{namespace}/secrets"
-        has_secret = lambda secret: self._request("GET", f"{secrets}/{secret}")[0] == 200  # noqa: E731
+
+        def has_secret(secret: str) -> bool:
+            return self._request("GET", f"{secrets}/{secret}")[0] == 200
+
         if status := next_status(pod, has_secret, self.troubles.get(namespace, "")):
             self._request("PATCH", f"{path}/status", {"status": status})

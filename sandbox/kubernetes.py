@@ -6,7 +6,7 @@ it offers the same interface as `sandbox.real.cluster.RealCluster`.
 
 import base64
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -75,12 +75,13 @@ class KubernetesServer(HttpServer):
             read_log=self._pod_log,
             definitions=self._definitions,
         )
-        readers: Callable[[str], GetParameter] = SsmParameters(ssm_endpoint).in_region
-        if get_parameter is not None:
-            given = get_parameter
-            readers = lambda region: given  # noqa: E731
+        in_region = SsmParameters(ssm_endpoint).in_region
+
+        def reader(region: str) -> GetParameter:
+            return get_parameter or in_region(region)
+
         sign_in = None if get_parameter else signs_in_at(ssm_endpoint)
-        self._eso = Eso(self.store, readers, settings or EsoSettings(), sign_in)
+        self._eso = Eso(self.store, reader, settings or EsoSettings(), sign_in)
         self._eso_wanted = eso
         self._client: Client | None = None
 

@@ -132,7 +132,7 @@ class Kustomize:
         """Exit code, standard output, standard error."""
         if self._killed.is_set():
             raise RenderError("kustomize was ended")
-        with subprocess.Popen(  # noqa: S603
+        with subprocess.Popen(  # noqa: S603  # our own command, without a shell
             [*self._command, *options, wrapper],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -117,7 +117,7 @@ def as_json(value: Any, indent: int | None = None) -> str:
 class _Dumper(yaml.SafeDumper):
     """Quotes what needs it, and then with double quotes, as manifests commonly do; writes no anchors."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # PyYAML asks so
         return True
 
     def choose_scalar_style(self) -> str:

@@ -167,8 +167,8 @@ def rollout_pod(shop: Shop, name: str, container: Object) -> None:
     labels = {"app": "web", "rollouts-pod-template-hash": "5b6"}
     about = {"name": name, "namespace": shop.namespace, "labels": labels, "ownerReferences": [owner]}
     shop.cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": {"containers": [container]}})
-    running = lambda pod: pod["status"].get("phase") == "Running"  # noqa: E731
-    shop.wait_for(f"/api/v1/namespaces/{shop.namespace}/pods/{name}", running)
+    path = f"/api/v1/namespaces/{shop.namespace}/pods/{name}"
+    shop.wait_for(path, lambda pod: pod["status"].get("phase") == "Running")
 
 
 def define_rollouts(cluster: Cluster) -> None:

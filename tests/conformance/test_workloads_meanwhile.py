@@ -79,8 +79,8 @@ def test_labels_that_others_change_are_no_new_data(shop: Shop, monkeypatch: pyte
         time.sleep(3.1)
         version = {"metadata": {"labels": {"app.kubernetes.io/version": f"1.{run}.0"}}}
         shop.cluster.request("PATCH", f"{shop.path}/db?fieldManager=argocd-controller", version)
-        labelled = lambda secret, version=version: version["metadata"]["labels"].items() <= labels(secret).items()  # noqa: E731
-        shop.wait_for(f"{shop.secrets}/db", labelled)
+        wanted = version["metadata"]["labels"].items()
+        shop.wait_for(f"{shop.secrets}/db", lambda secret, wanted=wanted: wanted <= labels(secret).items())
     assert states(shop.release()) == {"web": "up to date"}
     a_second()
     shop.parameter("key", "two")

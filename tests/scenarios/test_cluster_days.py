@@ -349,6 +349,10 @@ class _EksServer(KubernetesServer):
         return super().handle(request)
 
 
+def is_watch(request):
+    return request.query.get("watch") == "true"
+
+
 class TestWeather:
     """What passes is waited out: the proof is decided by objects, not by an undisturbed connection."""
 
@@ -358,9 +362,8 @@ class TestWeather:
         world.cluster.faults.add(("GET", OBJECTS), status=500, times=2)
         world.cluster.faults.add(("PATCH", f"{OBJECTS}/my-service-db"), status=503, times=2)
         world.cluster.faults.add(("PATCH", f"{OBJECTS}/my-service-smtp"), drop="after")
-        watches = lambda request: request.query.get("watch") == "true"  # noqa: E731
-        world.cluster.faults.add(watches, status=410, times=1)
-        world.cluster.faults.add(watches, drop="before", times=1)
+        world.cluster.faults.add(is_watch, status=410, times=1)
+        world.cluster.faults.add(is_watch, drop="before", times=1)
 
         def break_watches(stop: threading.Event) -> None:
             while not stop.wait(0.3):

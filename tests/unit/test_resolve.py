@@ -19,8 +19,8 @@ def parameter(key, *, env="prod", owned=True, **fields):
 
 
 def values(environment=None, secrets=None, unprefixed=False):
-    wrap = lambda names: {name: SecretValue(value) for name, value in (names or {}).items()}  # noqa: E731
-    return ValueSettings(wrap(environment), wrap(secrets), unprefixed)
+    given = ({name: SecretValue(value) for name, value in (names or {}).items()} for names in (environment, secrets))
+    return ValueSettings(*given, unprefixed)
 
 
 def with_credentials(given, *credentials):

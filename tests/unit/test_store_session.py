@@ -5,7 +5,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -190,7 +189,10 @@ class FakeSts:
 
 def assume(sts: FakeSts, log: FakeLog, clock: FakeClock | None = None, role: str = ROLE) -> Any:
     numbers = iter(range(100))
-    fetch: Callable[[str], str] = lambda audience: token(next(numbers), aud=audience)  # noqa: E731
+
+    def fetch(audience: str) -> str:
+        return token(next(numbers), aud=audience)
+
     settings = replace(SETTINGS, role=role)
     return assume_role(sts, settings, REGION, log, clock or FakeClock(), fetch)  # type: ignore[arg-type]
 

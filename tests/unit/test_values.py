@@ -25,8 +25,8 @@ class Holder:
         lambda value: str(value),
         lambda value: f"{value}",
         lambda value: f"{value:>10}",
-        lambda value: "%s" % value,  # noqa: UP031
-        lambda value: "{}".format(value),  # noqa: UP032
+        lambda value: "%s" % value,  # noqa: UP031  # this way, too
+        lambda value: "{}".format(value),  # noqa: UP032  # this way, too
         lambda value: pickle.dumps(value),
         lambda value: json.dumps(value),
         lambda value: hash(value),
