@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from secret_action.values import SecretValue
@@ -276,6 +277,36 @@ class Plan:
     def of(self, *actions: Action) -> tuple[PlannedParameter, ...]:
         """The entries that have one of these actions."""
         return tuple(entry for entry in self.entries if entry.action in actions)
+
+    @property
+    def known(self) -> dict[str, SecretValue]:
+        """The values that stand in SSM after it, by path, as far as this run knows them."""
+        known: dict[str, SecretValue] = {}
+        for entry in self.entries:
+            if entry.given is not None:
+                known[entry.parameter.path] = entry.given.value
+            elif entry.stored is not None and entry.stored.value is not None:
+                known[entry.parameter.path] = entry.stored.value
+        return known
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The paths that it writes."""
+        return frozenset(entry.parameter.path for entry in self.of(Action.CREATE, Action.UPDATE))
+
+    def exists(self, path: str) -> bool | None:
+        """Whether the parameter stands in SSM after it; None where our own credentials do not see it."""
+        match self._actions.get(path, Action.UNCHECKED):
+            case Action.MISSING | Action.SKIP:
+                return False
+            case Action.UNCHECKED:
+                return None
+            case _:
+                return True
+
+    @cached_property
+    def _actions(self) -> dict[str, Action]:
+        return {entry.parameter.path: entry.action for entry in self.entries}
 
 
 class WriteState(StrEnum):

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from secret_action.connections import Connections
 from secret_action.delivering import Delivering
 from secret_action.errors import CancelledError, ClusterError, InputError, ManifestError, SecretSyncError, StoreError
 from secret_action.judging import Judging
-from secret_action.model import Action, Manifest, Plan, PlannedParameter, Problem, RunReport, Severity
+from secret_action.model import Manifest, Plan, PlannedParameter, Problem, RunReport, Severity
 from secret_action.naming import canonical_environment
 from secret_action.ports import Clock, Log
 from secret_action.resolve import Resolved, resolve
@@ -32,6 +31,15 @@ from secret_action.values import SecretValue
 if TYPE_CHECKING:
     from secret_action.cluster import Inspection
     from secret_action.store import AwsSession, Metadata, WriteOutcome
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan, and what was looked up for carrying it out."""
+
+    plan: Plan
+    metadata: Metadata
+    leftovers: tuple[PlannedParameter, ...]
 
 
 class Run:
@@ -296,7 +304,7 @@ class Run:
     def _refresh(self, delivering: Delivering, resolved: Resolved, planned: Planned | None) -> None:
         with self._stage("refresh", "Cluster: refresh and proof"):
             known, changed = _outlook(resolved, planned)
-            exists = planned.exists if planned else None
+            exists = planned.plan.exists if planned else None
             results = delivering.refresh(known, changed, exists, self.report.tenants)
             self._note(refreshes=results)
             if not all(result.ok for result in results):
@@ -341,44 +349,5 @@ class Run:
 def _outlook(resolved: Resolved, planned: Planned | None) -> tuple[dict[str, SecretValue], frozenset[str]]:
     """The values that SSM holds when the cluster reads it, as far as they are known, and the paths that change."""
     if planned:
-        return planned.known, planned.changed
+        return planned.plan.known, planned.plan.changed
     return {path: given.value for path, given in resolved.given.items()}, frozenset()
-
-
-@dataclass(frozen=True)
-class Planned:
-    """The plan, and what was looked up for carrying it out."""
-
-    plan: Plan
-    metadata: Metadata
-    leftovers: tuple[PlannedParameter, ...] = ()
-
-    @property
-    def known(self) -> dict[str, SecretValue]:
-        """The values that stand in SSM after the plan, as far as this run knows them."""
-        known: dict[str, SecretValue] = {}
-        for entry in self.plan.entries:
-            if entry.given is not None:
-                known[entry.parameter.path] = entry.given.value
-            elif entry.stored is not None and entry.stored.value is not None:
-                known[entry.parameter.path] = entry.stored.value
-        return known
-
-    @property
-    def changed(self) -> frozenset[str]:
-        """The paths that the plan writes."""
-        return frozenset(entry.parameter.path for entry in self.plan.of(Action.CREATE, Action.UPDATE))
-
-    def exists(self, path: str) -> bool | None:
-        """Whether the parameter stands in SSM after the plan; None where our own credentials do not see it."""
-        match self._actions.get(path, Action.UNCHECKED):
-            case Action.MISSING | Action.SKIP:
-                return False
-            case Action.UNCHECKED:
-                return None
-            case _:
-                return True
-
-    @cached_property
-    def _actions(self) -> dict[str, Action]:
-        return {entry.parameter.path: entry.action for entry in self.plan.entries}
