@@ -14,7 +14,8 @@ from typing import Any, Protocol, Self
 import yaml
 
 from sandbox.aws import AwsServer
-from sandbox.github import App, Commit, GitHubServer, Installation, Repository, make_app_key
+from sandbox.github import GitHubServer
+from sandbox.github_model import App, Commit, Installation, Repository, make_app_key
 from sandbox.kubernetes import ESO_NAMESPACE, KubernetesServer
 from sandbox.oidc import OidcServer
 from sandbox.runner import RunningAction, RunResult, run_action, start_action

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 LONGEST_QUOTE = 300
 """Characters of GitHub's own words that a message quotes."""
@@ -26,6 +27,13 @@ def clean(text: str) -> str:
     """A foreign text fit to be quoted: one line, no control or direction characters, at most `LONGEST_QUOTE`."""
     line = " ".join(_UNPRINTABLE.sub(" ", text).split())
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"
+
+
+def host_of(url: str) -> str:
+    """Host of a URL, and port where it is not the usual one, without anything else that the URL may carry."""
+    parts = urlsplit(url)
+    usual = ":443" if parts.scheme == "https" else ":80"
+    return clean(parts.netloc.rpartition("@")[2].removesuffix(usual)) or "GitHub"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 
 from secret_action.github.answers import Answer
-from secret_action.github.failures import may_pass, unreachable
+from secret_action.github.no_answer import may_pass, unreachable
 from secret_action.ports import Clock, Log
 
 RETRIES = 3

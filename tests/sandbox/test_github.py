@@ -12,7 +12,8 @@ import pytest
 import requests
 from github import Auth, Github, GithubException, GithubIntegration
 
-from sandbox.github import App, Commit, GitHubServer, Installation, Repository, make_app_key
+from sandbox.github import GitHubServer
+from sandbox.github_model import App, Commit, Installation, Repository, make_app_key
 
 PRIVATE_KEY, PRIVATE_KEY_PKCS8, PUBLIC_KEY = make_app_key()
 OTHER_KEY, _, _ = make_app_key()

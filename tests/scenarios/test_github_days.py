@@ -6,7 +6,8 @@ import tarfile
 
 import pytest
 
-from sandbox.github import Commit, GitHubServer, Installation, make_app_key
+from sandbox.github import GitHubServer
+from sandbox.github_model import Commit, Installation, make_app_key
 from sandbox.http import make_certificate
 
 pytestmark = pytest.mark.thorough

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from sandbox.github import App, Commit, GitHubServer, Installation, Repository, make_app_key
+from sandbox.github import GitHubServer
+from sandbox.github_model import App, Commit, Installation, Repository, make_app_key
 from secret_action.github.app import AppSession
 from secret_action.settings import AppCredentials, GitHubSettings
 from secret_action.values import SecretValue

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sandbox.http import HttpServer, Response
 from secret_action.errors import GitHubError, InputError, SecretSyncError
-from secret_action.github import failures
+from secret_action.github import failures, no_answer
 from secret_action.github.answers import LONGEST_QUOTE, Answer, clean
 from secret_action.github.transport import certificates
 
@@ -169,7 +169,7 @@ def test_a_server_that_does_not_speak_tls() -> None:
 
 
 def test_a_machine_that_cannot_even_send() -> None:
-    error = failures.unreachable(OSError(24, "Too many open files"), "https://user:secret@api.github.com/x?token=y")
+    error = no_answer.unreachable(OSError(24, "Too many open files"), "https://user:secret@api.github.com/x?token=y")
     assert error.problems[0].what == "No connection to api.github.com: Too many open files."
 
 

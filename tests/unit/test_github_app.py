@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from github_world import FILES, NAME, REPOSITORY, TOKEN_PATH, World, app_key
 
-from sandbox.github import Commit
+from sandbox.github_model import Commit
 from secret_action import __version__
 from secret_action.errors import GitHubError
 from secret_action.github.tenants import fetch

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from github_world import OWNER, REPOSITORY, TOKEN_PATH, World, other_key
 
-from sandbox.github import Commit
+from sandbox.github_model import Commit
 from secret_action.errors import GitHubError, InputError, SecretSyncError
 from secret_action.github.tenants import fetch
 from secret_action.model import Problem

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.github import make_app_key
+from sandbox.github_model import make_app_key
 from secret_action import contract
 from secret_action.errors import InputError
 from secret_action.inputs import parse
