@@ -18,16 +18,6 @@ from sandbox.kubernetes_kinds import NAMESPACE, Kind, Object, clone, with_defaul
 _FIRST_VERSION = 1000
 """Above 1, so that a watch from version 1 finds its past gone, as on a cluster that has lived a while."""
 
-
-_NOT_FOR_CLIENTS = (
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-)
-"""Metadata that writes cannot change."""
-
 _SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from secret_action.naming import MANAGED_LABEL
+
 
 @dataclass(frozen=True)
 class Input:
@@ -132,7 +134,7 @@ INPUTS = (
     Input(
         "label-selector",
         "Narrows what may be refreshed; never widens it.",
-        default="zerotouch.io/managed=true",
+        default=f"{MANAGED_LABEL}=true",
     ),
     Input(
         "refresh",

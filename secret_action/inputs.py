@@ -17,6 +17,7 @@ from secret_action.model import Problem
 from secret_action.naming import (
     ENVIRONMENT_PATTERN,
     OWN_TAGS,
+    SERVICE_PATTERN,
     ParameterPath,
     is_preview_environment,
     is_reserved_source,
@@ -39,7 +40,6 @@ _DEFINITIONS = {definition.name: definition for definition in contract.INPUTS}
 
 _BOOLEANS = {"true": True, "false": False}
 _REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
-_SERVICE = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")
 _KMS_KEY = re.compile(r"[a-zA-Z0-9:/_-]{1,256}")
@@ -178,7 +178,7 @@ class _Reader:
             text = repository.rpartition("/")[2].lower()
         if not text:
             self._wrong("service", "is empty, and there is no repository to take it from.", "Name the service.")
-        elif not _SERVICE.fullmatch(text):
+        elif not SERVICE_PATTERN.fullmatch(text):
             self._wrong(
                 "service",
                 f"“{text}” is no service's name.",

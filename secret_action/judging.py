@@ -13,7 +13,7 @@ from secret_action.manifest.read import Judged, Reading, Scope, read_tenants
 from secret_action.manifest.renders import Renders
 from secret_action.model import Problem
 from secret_action.ports import Log
-from secret_action.report.words import count
+from secret_action.report.words import count, some
 from secret_action.settings import Settings
 
 _ELSEWHERE_SECONDS = 5.0
@@ -70,9 +70,8 @@ class Judging:
                 )
             )
         if settings.mode.name == "validate":
-            named = ", ".join(services[:_MOST_NAMED])
-            more = f" and {len(services) - _MOST_NAMED} more" if len(services) > _MOST_NAMED else ""
-            self._log.line(f"Judged: {count(len(services), 'tenant')}{': ' if services else ''}{named}{more}.")
+            named = f": {some(services, _MOST_NAMED)}" if services else ""
+            self._log.line(f"Judged: {count(len(services), 'tenant')}{named}.")
         return [
             Scope(
                 service,

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 KEY_PATTERN = re.compile(r"[a-z0-9_]+")
 ENVIRONMENT_PATTERN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+SERVICE_PATTERN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 PLACEHOLDER = "_ENV_"
+MANAGED_LABEL = "zerotouch.io/managed"
+"""The platform's mark: only ExternalSecrets that carry it with the value `true` are refreshed."""
+CLAIM_FIELD = re.compile(r"secret([0-9]+)Name")
+"""How a claim of the platform names the Secrets of the pods that it makes."""
 OWN_TAGS = ("managed-by", "service", "environment", "repository")
 """Keys of the tags that every parameter of ours carries."""
 

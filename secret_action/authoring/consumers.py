@@ -13,8 +13,9 @@ from secret_action.errors import InputError
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
-from secret_action.manifest.secrets_in_use import CLAIM_FIELD, could_consume, is_claim
+from secret_action.manifest.secrets_in_use import could_consume, is_claim
 from secret_action.model import Problem
+from secret_action.naming import CLAIM_FIELD
 from secret_action.report.words import listed
 
 _POD_SPECS: dict[str, tuple[str, ...]] = {

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from secret_action.authoring.request import Request
-from secret_action.manifest.external_secrets import MANAGED_LABEL
-from secret_action.naming import PLACEHOLDER
+from secret_action.naming import MANAGED_LABEL, PLACEHOLDER
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from secret_action.naming import (
     ENVIRONMENT_PATTERN,
     KEY_PATTERN,
     PLACEHOLDER,
+    SERVICE_PATTERN,
     ParameterPath,
     canonical_environment,
     normalised_key,
@@ -30,7 +31,6 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """What Kubernetes takes for a namespace, and for what runs in it."""
 _SUBDOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-_SERVICE = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _parameter(given: str, service: str, template: ParameterPath) -> tuple[str, 
         owner, _, key = given.rpartition("/")
         owner = owner or service
         right = True
-    if not (right and _SERVICE.fullmatch(owner) and KEY_PATTERN.fullmatch(key)):
+    if not (right and SERVICE_PATTERN.fullmatch(owner) and KEY_PATTERN.fullmatch(key)):
         raise InputError(
             Problem(
                 f"--parameter “{given}” is no parameter.",

@@ -4,9 +4,9 @@ Importing this loads no Kubernetes client; `connect` does.
 """
 
 from secret_action.cluster.api import KubernetesApi
-from secret_action.cluster.connect import Eks, connect
+from secret_action.cluster.connect import connect
 from secret_action.cluster.deployers import NOWHERE
-from secret_action.cluster.inspection import Found, Inspection, inspect
+from secret_action.cluster.inspection import Inspection, inspect
 from secret_action.cluster.outside import Threads
 from secret_action.cluster.preparation import prepare
 from secret_action.cluster.refresh import follow, refresh
@@ -15,8 +15,6 @@ from secret_action.cluster.workloads import Survey, look, survey
 
 __all__ = [
     "NOWHERE",
-    "Eks",
-    "Found",
     "Inspection",
     "KubernetesApi",
     "Survey",

@@ -81,10 +81,12 @@ class Awaited:
 
     @property
     def done(self) -> bool:
+        """Its result is there."""
         return self.phase is Phase.DONE
 
     @property
     def comparing(self) -> bool:
+        """The hash of its Secret is awaited, and nothing of itself."""
         return self.phase is Phase.COMPARING
 
     @property

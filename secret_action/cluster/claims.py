@@ -6,7 +6,6 @@ there is nothing to find out. Where none of them is seen to, those that belong t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,8 +16,7 @@ from secret_action.cluster.pods import OwnerKey
 from secret_action.cluster.scene import Scene, named
 from secret_action.cluster.workload import Workload
 from secret_action.model import Consumer, WorkloadResult, WorkloadState
-
-_CLAIM_FIELD = re.compile(r"secret[0-9]+Name")
+from secret_action.naming import CLAIM_FIELD
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,7 @@ class Claim:
 
     @property
     def namespace(self) -> str:
+        """The one that the claim and its Secret are in."""
         return self.secret[0]
 
 
@@ -45,7 +44,7 @@ def with_claims(
     claims = {
         Claim(consumer.kind, consumer.name, key): None
         for consumer, key in named(consumers, secrets)
-        if _CLAIM_FIELD.fullmatch(consumer.field)
+        if CLAIM_FIELD.fullmatch(consumer.field)
     }
     here = _by_namespace(scene.workloads)
     open_ = [claim for claim in claims if not _settled(claim, here.get(claim.namespace, ()), scene)]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from secret_action.naming import MANAGED_LABEL
+
 Object = Mapping[str, Any]
 
 Key = tuple[str, str]
 """Namespace and name of an object."""
-
-MANAGED_LABEL = "zerotouch.io/managed"
-"""The platform's mark: only ExternalSecrets that carry it with the value `true` are refreshed."""
 
 
 def section(thing: Object, *names: str) -> Object:

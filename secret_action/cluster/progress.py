@@ -40,6 +40,7 @@ class Progress:
 
     @property
     def done(self) -> bool:
+        """The new pods are available, and the old ones gone."""
         return not self.words
 
 

@@ -20,7 +20,7 @@ from secret_action.cluster.diagnose import SECONDS, Diagnostician, Failure
 from secret_action.cluster.evidence import ParameterExists
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.inspection import Inspection, inspect
-from secret_action.cluster.live import MANAGED_LABEL, Key
+from secret_action.cluster.live import Key
 from secret_action.cluster.messages import (
     AboutOne,
     Annotated,
@@ -36,6 +36,7 @@ from secret_action.cluster.messages import (
 from secret_action.cluster.outside import Outside, Threads
 from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState, Tenants
+from secret_action.naming import MANAGED_LABEL
 from secret_action.ports import Clock, Log
 from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue

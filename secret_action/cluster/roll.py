@@ -30,6 +30,7 @@ class Roll:
 
     @property
     def over(self) -> bool:
+        """Nothing more is to be done or awaited, however it ended."""
         return self.gone or self.error is not None or self.progress.done or self.progress.failed
 
     @property

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from secret_action.cluster.live import MANAGED_LABEL, is_managed
+from secret_action.cluster.live import is_managed
 from secret_action.errors import InputError
 from secret_action.model import ExternalSecret, Problem
+from secret_action.naming import MANAGED_LABEL
 from secret_action.settings import ClusterSettings
 
 

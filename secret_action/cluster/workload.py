@@ -37,10 +37,12 @@ class Workload:
 
     @property
     def namespace(self) -> str:
+        """`metadata.namespace`."""
         return text(self.live, "metadata", "namespace")
 
     @property
     def name(self) -> str:
+        """`metadata.name`."""
         return name_of(self.live)
 
     @property

@@ -6,7 +6,6 @@ left alone. What a ClusterExternalSecret makes is read by itself, since no run m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,11 +13,9 @@ from typing import Any
 
 from secret_action.manifest.kustomize import ORIGIN
 from secret_action.model import Consumer, ExternalSecret, Location, Reference
+from secret_action.naming import CLAIM_FIELD, MANAGED_LABEL
 
-MANAGED_LABEL = "zerotouch.io/managed"
 _GROUP = "external-secrets.io/"
-_CLAIM_FIELD = re.compile(r"secret[0-9]*Name")
-
 _ALPHA = f"{_GROUP}v1alpha1"
 
 KEY_FIELDS = (("remoteRef", "key"), ("extract", "key"), ("find", "path"), ("key",))
@@ -193,7 +190,7 @@ def named_secrets(resource: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]
             pending.extend(current)
         elif isinstance(current, Mapping):
             for key, value in current.items():
-                if isinstance(value, str) and (_CLAIM_FIELD.fullmatch(str(key)) or key == "secretName"):
+                if isinstance(value, str) and (CLAIM_FIELD.fullmatch(str(key)) or key == "secretName"):
                     yield str(key), value, current.get("optional") is True
                 elif key in ("secretRef", "secretKeyRef", "secret") and _string(mapping(value).get("name")):
                     yield key, value["name"], mapping(value).get("optional") is True

@@ -6,13 +6,13 @@ read, since a wrong accusation costs a reader more than a missed one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from secret_action.manifest.external_secrets import mapping, named_secrets
 from secret_action.model import ExternalSecret
+from secret_action.naming import CLAIM_FIELD
 
 Resource = Mapping[str, Any]
 
@@ -21,7 +21,6 @@ _WORKLOADS = (
     *("Job", "CronJob", "Rollout", "ScaledJob"),
 )
 _PLATFORM = "zerotouch.io/"
-CLAIM_FIELD = re.compile(r"secret([0-9]+)Name")
 
 # Kinds that name the Secret that they make, beside those that call it by their own name.
 _NAMED_AT: Mapping[str, tuple[tuple[str, ...], ...]] = {

@@ -1,6 +1,6 @@
 """The changes that one edit makes in a text: where the part is that it is about, and what to write there.
 
-Nothing here is checked: `yaml_edit` does that with the result.
+The outcome is not checked: `yaml_edit` does that. What cannot be found or written safely raises EditError.
 """
 
 from __future__ import annotations
@@ -255,15 +255,18 @@ class Editor:
 
 
 def shown(path: Path) -> str:
+    """A path as messages name it: `spec.data[0].secretKey`; `.` is the whole document."""
     steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return steps.removeprefix(".") or "."
 
 
 def kind_of(node: Node) -> str:
+    """What a node is, as messages say it: `a mapping`."""
     return {"scalar": "one value", "alias": "an alias"}.get(node.kind, f"a {node.kind}")
 
 
 def newline_of(text: str) -> str:
+    """How the lines of a text end."""
     return "\r\n" if "\r\n" in text else "\n"
 
 

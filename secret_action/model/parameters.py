@@ -60,8 +60,6 @@ class PlannedParameter:
     given: SourcedValue | None = None
     note: str = ""
     """Why, where the action alone does not tell (`was a String`, `another KMS key`)."""
-    type_wrong: bool = False
-    """It is stored as another type than `SecureString`: rewritten where a value was given, else said."""
     tier_too_small: bool = False
     """The value does not fit the tier that it would be written in: an error before any write."""
 

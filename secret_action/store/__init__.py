@@ -11,7 +11,7 @@ from secret_action.store.leftovers import (
 )
 from secret_action.store.metadata import Metadata, look_up
 from secret_action.store.plan import check_plan, judge_tiers, make_plan
-from secret_action.store.reading import Reading, read
+from secret_action.store.reading import read
 from secret_action.store.session import AwsSession, connect
 from secret_action.store.tags import ours as tags_of
 from secret_action.store.writing import WriteOutcome, write
@@ -19,7 +19,6 @@ from secret_action.store.writing import WriteOutcome, write
 __all__ = [
     "AwsSession",
     "Metadata",
-    "Reading",
     "WriteOutcome",
     "check_leftovers",
     "check_plan",

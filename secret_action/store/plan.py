@@ -51,12 +51,12 @@ def _planned(parameter: Parameter, given: Mapping[str, SourcedValue], reading: R
     if value is None:
         absent = Action.SKIP if parameter.optional else Action.MISSING
         note = f"is a {stored.type}; hand its value over to make it a {SECURE}" if stored and wrong else ""
-        return PlannedParameter(parameter, Action.KEEP if stored else absent, stored, None, note, wrong)
+        return PlannedParameter(parameter, Action.KEEP if stored else absent, stored, None, note)
     if stored is None:
         return PlannedParameter(parameter, Action.CREATE, None, value)
     if wrong:
         note = f"was a {stored.type}, becomes a {SECURE}"
-        return PlannedParameter(parameter, Action.UPDATE, stored, value, note, wrong)
+        return PlannedParameter(parameter, Action.UPDATE, stored, value, note)
     same = stored.value == value.value
     return PlannedParameter(parameter, Action.UNCHANGED if same else Action.UPDATE, stored, value)
 

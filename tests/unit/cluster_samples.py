@@ -6,8 +6,8 @@ import copy
 from contextlib import contextmanager
 
 from secret_action.cluster.hashes import synced_version
-from secret_action.cluster.live import MANAGED_LABEL
 from secret_action.model import ExternalSecret, Location, Reference
+from secret_action.naming import MANAGED_LABEL
 from secret_action.selector import parse_selector
 from secret_action.settings import ClusterSettings
 from secret_action.values import SecretValue

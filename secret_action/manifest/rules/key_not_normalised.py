@@ -9,9 +9,9 @@ from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.patches import quote, rewrite_keys
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule, about, entry, readable
-from secret_action.manifest.secrets_in_use import CLAIM_FIELD, Resource, name_of
+from secret_action.manifest.secrets_in_use import Resource, name_of
 from secret_action.model import ExternalSecret, Location, Severity
-from secret_action.naming import KEY_PATTERN, normalised_key
+from secret_action.naming import CLAIM_FIELD, KEY_PATTERN, normalised_key
 
 Name = tuple[str, str, Any]
 """A field that holds a name: its last key, how a message calls it, and the value."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from secret_action.manifest import yaml_edit
-from secret_action.manifest.external_secrets import MANAGED_LABEL
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.patches import change_at
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.model import ExternalSecret, Location, Severity
+from secret_action.naming import MANAGED_LABEL
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:

@@ -13,7 +13,6 @@ from secret_action.manifest.patches import change_at, is_own, loaded, prove, tar
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.manifest.rules.unknown_secret import meant
 from secret_action.manifest.secrets_in_use import (
-    CLAIM_FIELD,
     Resource,
     Use,
     could_consume,
@@ -25,6 +24,7 @@ from secret_action.manifest.secrets_in_use import (
 )
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.model import ExternalSecret, Location, Severity
+from secret_action.naming import CLAIM_FIELD
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
