@@ -14,6 +14,7 @@ from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.secrets_in_use import could_consume, is_claim
+from secret_action.manifest.yaml_places import Path
 from secret_action.model import Problem
 from secret_action.naming import CLAIM_FIELD
 from secret_action.report.words import listed
@@ -25,7 +26,6 @@ _POD_SPECS: dict[str, tuple[str, ...]] = {
 _POD_SPEC = ("spec", "template", "spec")
 _BY_KEY = "secretKeyRef"
 
-Path = tuple[str | int, ...]
 Workload = tuple[str, str]
 """Kind and name."""
 Way = Callable[[Document], object]

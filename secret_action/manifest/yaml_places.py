@@ -13,6 +13,7 @@ from secret_action.manifest.yaml_style import as_json, block, column, indented, 
 from secret_action.manifest.yaml_tree import Node
 
 Path = tuple[str | int, ...]
+"""The keys and places in lists that lead to a part of a document."""
 
 
 class EditError(ValueError):

@@ -18,6 +18,19 @@ PATH = "/zerotouch/dev/shop/a"
 LABELS = {MANAGED_LABEL: "true"}
 
 
+class Time:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.at = 0.0
+
+    def now(self):
+        return self.at
+
+    def sleep(self, seconds):
+        self.at += seconds
+
+
 class Log:
     """Keeps what it is told."""
 

@@ -14,21 +14,9 @@ from secret_action.cluster.credentials import BearerToken, Token, token_in_file
 from secret_action.cluster.kubeconfig import read_kubeconfig
 from secret_action.errors import ClusterError, InputError, StoreError
 from secret_action.model import Problem
+from tests.unit.cluster_samples import Time
 
 API = "client.authentication.k8s.io/v1"
-
-
-class Time:
-    """A clock that a test moves."""
-
-    def __init__(self):
-        self.at = 0.0
-
-    def now(self):
-        return self.at
-
-    def sleep(self, seconds):
-        self.at += seconds
 
 
 def config(user, server="https://10.0.0.1:6443", **cluster):

@@ -19,6 +19,7 @@ from secret_action.cluster.kubeconfig import read_kubeconfig
 from secret_action.cluster.plugin import plugin_environment, token_of
 from secret_action.cluster.transport import HttpTransport
 from secret_action.errors import ClusterError, InputError
+from tests.unit.cluster_samples import Time
 
 SECRET = "s3cr3t-token-of-the-test"
 
@@ -335,19 +336,6 @@ def test_outside_of_a_cluster_there_is_no_way_in(monkeypatch):
         connect(settings(None), Log(), eks=None)
     assert "Set kubeconfig" in problem(error)
     assert "eks-cluster" in problem(error)
-
-
-class Time:
-    """A clock that a test moves."""
-
-    def __init__(self):
-        self.at = 0.0
-
-    def now(self):
-        return self.at
-
-    def sleep(self, seconds):
-        self.at += seconds
 
 
 def test_a_token_is_renewed_before_it_runs_out():
