@@ -29,7 +29,10 @@ _ACCESS_REVIEWS = Resource("authorization.k8s.io/v1", "selfsubjectaccessreviews"
 
 
 class KubernetesApi:
-    """One cluster, spoken to with one account. Safe to use from several threads."""
+    """One cluster, spoken to with one account. Safe to use from several threads.
+
+    What asks the cluster raises ClusterError (`errors`) where that refuses, does not answer, or is no Kubernetes.
+    """
 
     def __init__(self, transport: Transport, *, clock: Clock | None = None, warnings: tuple[str, ...] = ()) -> None:
         self.warnings = warnings

@@ -105,7 +105,7 @@ class Awaited:
         waited = self.phase is Phase.PROVING and now - self.attempt.last_at >= self.terms.pause
         return doomed and self.attempt.failed and self.rounds >= 2 and waited and self.attempt.proven is None
 
-    # What comes back
+    # --- what comes back ---
 
     def seen(self, live: Object | None, now: float) -> None:
         """The ExternalSecret as the cluster has it now; None where it is not there."""
@@ -213,7 +213,7 @@ class Awaited:
                 diagnosis = diagnosis or explanations.unmarked()
             self._finish(state, detail, diagnosis=diagnosis)
 
-    # What follows from it
+    # --- what follows from it ---
 
     def _look(self, now: float) -> None:
         """Is it deployed? Then the next step."""

@@ -47,7 +47,7 @@ class Subject:
         )
 
 
-# Refusals of the App's JWT and of its installation
+# --- refusals of the App's JWT and of its installation ---
 
 
 def app_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncError:
@@ -191,7 +191,7 @@ def token_refused(answer: Answer, subject: Subject, now: float) -> SecretSyncErr
     return app_refused(answer, subject, now)
 
 
-# Refusals of what the installation token asks for
+# --- refusals of what the installation token asks for ---
 
 
 def repository_refused(answer: Answer, subject: Subject) -> SecretSyncError:
@@ -316,9 +316,6 @@ def oidc_refused(answer: Answer, audience: str) -> GitHubError:
             ),
         )
     )
-
-
-# Words
 
 
 def _quote(said: str) -> str:
