@@ -272,6 +272,14 @@ BROKEN = {
                 "overlays/prod/kustomization.yaml": kustomization("../../base", patches=[{"patch": BETA_IN_ONE_LINE}]),
             }
         ),
+        # Two in one line.
+        ByHand(
+            overlays(WAITING.replace(V1, BETA), "prod")
+            | {
+                "overlays/prod/kustomization.yaml": "resources: [../../base]\npatches:\n- {target: "
+                f"{{version: v1beta1, kind: ExternalSecret, name: db}}, patch: '{BETA_IN_ONE_LINE}'}}\n"
+            }
+        ),
         ByHand(one_overlay(external_secret().replace(V1, BETA.replace("beta", "alpha")))),
     ],
     "value-in-git": [

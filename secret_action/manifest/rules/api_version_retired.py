@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import yaml
@@ -21,6 +21,9 @@ _GROUP, _SERVED = "external-secrets.io", "external-secrets.io/v1"
 _RETIRED = (f"{_GROUP}/v1beta1", f"{_GROUP}/v1alpha1")
 _KINDS = frozenset({"ExternalSecret", "ClusterExternalSecret", "SecretStore", "ClusterSecretStore"})
 
+Place = tuple[Location, str]
+"""A place, and the text that stands there."""
+
 
 def _compare(tenant: Tenant) -> Iterator[Flaw]:
     found = {
@@ -33,7 +36,7 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
         return
     places = _places(tenant)
     versions = sorted({version for _, version in found})
-    first = next((where for where in places if where.line), tenant.overlays[0].where)
+    first = next((where for where, _ in places if where.line), tenant.overlays[0].where)
     yield Flaw(
         f"{tenant.folder} uses {' and '.join(versions)} for {', '.join(dict.fromkeys(name for name, _ in found))}; "
         f"External Secrets Operator 0.17 and later serves only {_SERVED}, unless told otherwise.",
@@ -45,22 +48,22 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
     )
 
 
-def _places(tenant: Tenant) -> Mapping[Location, str]:
-    """Where a retired version is written in resources and patches, and the text that stands there.
+def _places(tenant: Tenant) -> Collection[Place]:
+    """Where a retired version is written in resources and patches.
 
     Without a line where it is not certain: so there is no fix, which would have to mend all of them.
     """
-    places: dict[Location, str] = {}
+    places: dict[Place, None] = {}
     seen: set[Path] = set()
     for overlay in tenant.overlays:
         for file in overlay.sources.files:
             if file not in seen:
                 seen.add(file)
-                places |= dict(_places_in(file, overlay.sources))
+                places |= dict.fromkeys(_places_in(file, overlay.sources))
     return places
 
 
-def _places_in(file: Path, sources: Sources) -> Iterator[tuple[Location, str]]:
+def _places_in(file: Path, sources: Sources) -> Iterator[Place]:
     for document in source_nodes(file):
         yield from ((sources.location(file, node), text(node)) for node in _versions(document))
     for patch in sources.inline_patches(file):
@@ -79,9 +82,9 @@ def _versions(document: yaml.Node) -> Iterator[yaml.Node]:
             yield version
 
 
-def _fix(tenant: Tenant, places: Mapping[Location, str]) -> Fix:
+def _fix(tenant: Tenant, places: Collection[Place]) -> Fix:
     def fix(draft: Draft) -> None:
-        for where, written in places.items():
+        for where, written in places:
             if not where.file.startswith(f"{tenant.folder}/"):
                 raise EditError(f"{where.file} is shared with other tenants.")
             replace_in_line(draft, where, written, written.replace("v1beta1", "v1"))
