@@ -96,7 +96,7 @@ def list_overlays(tenant: Path) -> dict[str, list[Path]]:
     for folder in folders:
         parts = folder.relative_to(tenant).parts
         environment = _environment(parts, listed, alone=last_parts[folder.name] == 1)
-        found.setdefault(canonical_environment(environment), []).append(folder)
+        found.setdefault(environment, []).append(folder)
     return found
 
 
@@ -151,7 +151,7 @@ def _leaves(tenant: Path, top: Path, passed_over: Collection[Path], listed: Coll
 
 
 def _environment(parts: Sequence[str], listed: Collection[str], *, alone: bool = False) -> str:
-    """The environment that a path of folders names; empty where it names none, or several.
+    """The environment that a path of folders names, in its canonical spelling; empty where it names none, or several.
 
     listed: names that say it before the usual ones do. alone: no other overlay's folder has the last one's name,
     which may then be an environment's, however unusual.
@@ -159,12 +159,12 @@ def _environment(parts: Sequence[str], listed: Collection[str], *, alone: bool =
     start = max((n for n, part in enumerate(parts, 1) if part == _OVERLAYS), default=0)
     below = parts[start:]
     if start and len(below) == 1:
-        return below[0]
+        return canonical_environment(below[0])
     named = {canonical_environment(part) for part in below if part in listed}
     named = named or {canonical_environment(part) for part in below if names_environment(part)}
     if len(named) == 1:
         return named.pop()
-    return below[-1] if alone and not start and not named else ""
+    return canonical_environment(below[-1]) if alone and not start and not named else ""
 
 
 def _listed_environments(tenant: Path) -> set[str]:

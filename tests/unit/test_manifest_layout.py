@@ -152,6 +152,15 @@ def test_what_an_overlay_of_its_environment_builds_on_is_no_overlay_and_another_
     assert names(write_tree(tmp_path / "b", files)) == {"prod": ["envs/prod"], "staging": ["envs/staging"]}
 
 
+@pytest.mark.parametrize("folder", ["dev", "prod", "production"])
+def test_parts_of_an_overlay_are_no_overlays(tmp_path, folder):
+    """Whichever way the environment is spelt."""
+    top = f"overlays/{folder}"
+    files = overlay(f"{top}/secrets", "../../../base/secrets") | overlay(f"{top}/app", "../../../base/app")
+    files |= overlay("base/secrets") | overlay("base/app") | overlay(top, "secrets", "app")
+    assert list(names(write_tree(tmp_path, files)).values()) == [[top]]
+
+
 REGIONS = overlay("overlays/prod/eu") | overlay("overlays/prod/us") | overlay("overlays/dev")
 
 
