@@ -37,6 +37,17 @@ class Building:
         self._rendering: dict[Path, Future[Rendered]] = {}
         self._read: dict[Path, Base | None] = {}
 
+    def settle(self, overlays: Mapping[str, Sequence[Path]]) -> None:
+        """From now on these are the tenant's overlays, by environment."""
+        self._overlays = overlays
+        self._read.clear()
+        for cached in ("_folders", "_used"):
+            vars(self).pop(cached, None)
+
+    def built_on(self) -> set[Path]:
+        """All folders, resolved, that the tenant's overlays build on."""
+        return {folder for used in self._used.values() for folder in used}
+
     def start(self, overlay: Path) -> None:
         """Begins to render an overlay and what it is built of; nothing where that is too much."""
         layers = self._layers_of(overlay)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ from secret_action.naming import canonical_environment, environment_spellings
 _OVERLAYS = "overlays"
 KEEP_ONE = "Keep one: `production` is another spelling of `prod`."
 _NOT_OVERLAYS = frozenset({"base", "components"})
+_DENYING = frozenset({"non", "not"})
 
 
 def tenant_folder(root: Path, tenant_path: str, service: str) -> Path:
@@ -80,10 +82,10 @@ def list_overlays(tenant: Path) -> dict[str, list[Path]]:
     They lie in `overlays/`, or in folders in that; where there is no such folder, anywhere in the tenant. Each folder
     with a kustomization counts that is neither the tenant itself, nor a base or component, nor built on by another
     one, unless that is another environment's. Those directly in `overlays/` always count. Those whose environment
-    cannot be told stand under the empty text.
+    cannot be told stand under the empty text. This is by their paths alone; `settling` has the last word.
     """
     top = tenant / _OVERLAYS
-    listed = _listed_environments(tenant)
+    listed = listed_environments(tenant)
     if top.is_dir():
         children = list(top.iterdir())
         # One without a kustomization counts too: it does not render, which must be said and not passed over.
@@ -117,7 +119,8 @@ def tenant_above(folder: Path, tenant_path: str) -> Path | None:
     if not parts or (folder / _OVERLAYS).is_dir():
         return None
     tenant = folder.parents[len(parts) - 1]
-    if not _environment(parts, _listed_environments(tenant)):
+    listed = listed_environments(tenant)
+    if not _environment(parts, listed) and not word_in(tenant, folder, listed):
         return None
     return tenant if any(folder in each for each in list_overlays(tenant).values()) else None
 
@@ -156,19 +159,35 @@ def _environment(parts: Sequence[str], listed: Collection[str], *, alone: bool =
     listed: names that say it before the usual ones do. alone: no other overlay's folder has the last one's name,
     which may then be an environment's, however unusual.
     """
-    start = max((n for n, part in enumerate(parts, 1) if part == _OVERLAYS), default=0)
-    below = parts[start:]
-    if start and len(below) == 1:
+    below = _below_overlays(parts)
+    anywhere = len(below) == len(parts)
+    if len(below) == 1 and not anywhere:
         return canonical_environment(below[0])
     named = {canonical_environment(part) for part in below if part in listed}
     named = named or {canonical_environment(part) for part in below if names_environment(part)}
     if len(named) == 1:
         return named.pop()
-    return canonical_environment(below[-1]) if alone and not start and not named else ""
+    return canonical_environment(below[-1]) if alone and anywhere and not named else ""
 
 
-def _listed_environments(tenant: Path) -> set[str]:
-    """Those of its `secrets.yaml`, which is checked later, while kustomize is at work."""
+def word_in(tenant: Path, overlay: Path, listed: Collection[str]) -> str:
+    """The one known environment that is a word of an overlay's path, such as of `prod-eu` or `production-cluster`.
+
+    Empty where there is none, or several, or where it is denied: `non-prod` is anything but prod.
+    """
+    parts = _below_overlays(overlay.relative_to(tenant).parts)
+    words = {word for part in parts for word in re.split(r"[-_.]", part)}
+    named = {canonical_environment(word) for word in words if word in listed or names_environment(word)}
+    return named.pop() if len(named) == 1 and not words & _DENYING else ""
+
+
+def _below_overlays(parts: Sequence[str]) -> Sequence[str]:
+    """A path of folders from the last one that is called `overlays`; all of it where there is none."""
+    return parts[max((n for n, part in enumerate(parts, 1) if part == _OVERLAYS), default=0) :]
+
+
+def listed_environments(tenant: Path) -> set[str]:
+    """Those of its `secrets.yaml`, in all spellings; it is checked later, while kustomize is at work."""
     file = tenant / FILE_NAME
     node = None if leads_outside(tenant, file) else next(iter(source_nodes(file)), None)
     return {name for each in items(get(node, "environments")) for name in environment_spellings(text(each))}

@@ -26,6 +26,7 @@ from secret_action.manifest.mentions import finders, mentioned
 from secret_action.manifest.overlay import Overlay, Tenant
 from secret_action.manifest.renders import Renders
 from secret_action.manifest.rules import all_rules, judge
+from secret_action.manifest.settling import Unsure, environments_named, regrouped, settled, unsure
 from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_files import leads_outside
 from secret_action.model import (
@@ -123,17 +124,18 @@ class Reading:
     def __init__(self, root: Path, scope: Scope, renders: Renders) -> None:
         self._root = root
         self._scope = scope
-        named = tenant_folder(root, scope.tenant_path, scope.service)
-        above = tenant_above(named, scope.tenant_path)
-        self._folder = above or named
-        self._overlays = list_overlays(self._folder)
-        self._choice = self._overlays
-        if above:
-            self._choice = {name: [named] for name, folders in self._overlays.items() if named in folders}
+        folder = tenant_folder(root, scope.tenant_path, scope.service)
+        above = tenant_above(folder, scope.tenant_path)
+        self._folder = above or folder
+        self._named = folder if above else None
+        self._listed = self._overlays = list_overlays(self._folder)
         self._building = Building(root, self._folder, self._overlays, scope.store, renders)
         if self._overlays:
+            self._unsure = self._find_unsure()
+            if scope.environment:
+                self._settle(canonical_environment(scope.environment))
             self._asked = self._choose()
-            self._start(self._asked)
+            self._start([*self._asked, *(each.folder for each in self._unsure if not scope.environment)])
         # While kustomize is at work.
         self._problems: tuple[Problem, ...] = ()
         try:
@@ -151,7 +153,10 @@ class Reading:
         if self._definitions.environments and not self._overlays:
             manifests = tuple(_without_overlays(self._root, self._folder, self._scope, self._definitions))
             return Judged(manifests)
-        whole = not self._scope.environment and self._choice is self._overlays
+        if not self._scope.environment:
+            self._settle()
+            self._asked = self._choose()
+        whole = not self._scope.environment and not self._named
         judged = self._judge(self._asked, whole=whole, binding=self._asked)
         return replace(judged, problems=self._problems)
 
@@ -162,7 +167,38 @@ class Reading:
         """
         if not self._overlays:
             return Judged()
+        self._settle()
         return self._judge(with_environment(self._overlays), whole=True, binding=self._asked)
+
+    @property
+    def _choice(self) -> dict[str, list[Path]]:
+        """The overlays that the run may be for, by environment: all, or the one that `tenant-path` names."""
+        if not self._named:
+            return self._overlays
+        return {name: [self._named] for name, folders in self._overlays.items() if self._named in folders}
+
+    def _find_unsure(self) -> tuple[Unsure, ...]:
+        found = unsure(self._folder, self._overlays, self._scope.environment, self._building.built_on())
+        # The one that is named is an overlay, since it was named.
+        return tuple(replace(each, is_built_on=each.is_built_on and each.folder != self._named) for each in found)
+
+    def _settle(self, environment: str = "") -> None:
+        """Waits for the overlays whose render says which environment they are for.
+
+        environment: only those that may be of it, and what may be a layer.
+        """
+        waiting = [each for each in self._unsure if each.is_built_on or environment in ("", each.word)]
+        self._start([each.folder for each in waiting])
+        overlays = regrouped(self._listed, settled((each, self._environments_named(each)) for each in waiting))
+        if overlays != self._overlays:
+            self._overlays = overlays
+            self._building.settle(overlays)
+
+    def _environments_named(self, each: Unsure) -> frozenset[str] | None:
+        rendered, scope = self._building.rendered(each.folder), self._scope
+        if isinstance(rendered, RenderError):
+            return None
+        return environments_named(rendered, scope.service, scope.parameter_path, scope.store)
 
     def _choose(self) -> list[Path]:
         environment = self._scope.environment

@@ -463,3 +463,27 @@ def test_a_defect_of_ours_ends_in_one_line_and_writes_nothing(tmp_path, capsys, 
     told = capsys.readouterr().err
     assert "secret-sync has a defect: KeyError at test_authoring_choices.py:" in told
     assert "whatever-it-was" not in told
+
+
+# --- overlays that lie otherwise ---
+
+
+def test_overlays_in_parts_and_called_otherwise_are_written_to(capsys, tmp_path):
+    """With the environment that the rest of their keys says."""
+    patch = FILES["overlays/dev/patch.yaml"]
+    changes = {"overlays__production__kustomization": "resources: [secrets]\n"}
+    changes["overlays__production__secrets__kustomization"] = (
+        "resources: [../../../base]\npatches: [{path: patch.yaml}]\n"
+    )
+    changes["overlays__production__secrets__patch"] = patch.replace("/dev/", "/prod/")
+    for name in ("dev-eu", "nonprod"):
+        changes[f"overlays__{name}__kustomization"] = "resources: [../../base]\n"
+    changes["overlays__dev-eu__kustomization"] = "resources: [../nonprod]\npatches: [{path: patch.yaml}]\n"
+    changes["overlays__dev-eu__patch"] = patch
+    root = tenant(tmp_path, **changes)
+    code, out, err = run(capsys, root, "add-secret", "shop", "CA", "--secret", "db")
+    assert (code, err) == (0, "")
+    done = out.partition("Done:")[2]
+    for overlay, environment in (("dev", "dev"), ("dev-eu", "dev"), ("production", "prod")):
+        assert f"{TENANT}/overlays/{overlay}: the same with {environment}\n" in done
+    assert "nonprod" not in done

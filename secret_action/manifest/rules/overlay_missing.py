@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from secret_action.manifest.overlay import Overlay, Tenant
 from secret_action.manifest.patches import rewrite_keys
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.model import ExternalSecret, Location, Severity
-from secret_action.naming import PLACEHOLDER, canonical_environment
+from secret_action.naming import PLACEHOLDER, canonical_environment, environment_spellings
 
 
 def _check(overlay: Overlay) -> Iterator[Flaw]:
@@ -79,9 +80,12 @@ def _twin(tenant: Tenant, environment: str) -> str:
     """Where an overlay of this environment would lie: as another one does."""
     for overlay in tenant.overlays:
         parts = overlay.folder.split("/")
-        at = [n for n, part in enumerate(parts) if canonical_environment(part) == overlay.environment]
-        if at:
-            return "/".join([*parts[: at[-1]], environment, *parts[at[-1] + 1 :]])
+        # Most are called as their environment; of others it is a word, as in `production-cluster`.
+        spelt = "|".join(map(re.escape, environment_spellings(overlay.environment)))
+        for name in (re.compile(rf"^({spelt})$"), re.compile(rf"(?<![^-_.])({spelt})(?![^-_.])")):
+            at = [n for n, part in enumerate(parts) if name.search(part)]
+            if at:
+                return "/".join([*parts[: at[-1]], name.sub(environment, parts[at[-1]]), *parts[at[-1] + 1 :]])
     return f"{tenant.folder}/overlays/{environment}"
 
 
