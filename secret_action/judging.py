@@ -8,7 +8,7 @@ from pathlib import Path
 from secret_action import tenancy
 from secret_action.background import Background
 from secret_action.errors import ManifestError
-from secret_action.manifest.layout import list_services
+from secret_action.manifest.layout import holds_nothing, list_services
 from secret_action.manifest.read import Judged, Reading, Scope, read_tenants
 from secret_action.manifest.renders import Renders
 from secret_action.model import Problem
@@ -61,14 +61,7 @@ class Judging:
         """Raises ManifestError where there is no tenant."""
         settings = self._settings
         path = settings.github.tenant_path
-        services = tuple(list_services(self._root, path)) if self._services is None else self._services
-        if self._services is None and not services:
-            raise ManifestError(
-                Problem(
-                    f"There is no tenant at {path.replace('{service}', '*')}.",
-                    "Correct the input `tenant-path`, or name the `service`.",
-                )
-            )
+        services = self._all_services(path) if self._services is None else self._services
         if settings.mode.name == "validate":
             named = f": {some(services, _MOST_NAMED)}" if services else ""
             self._log.line(f"Judged: {count(len(services), 'tenant')}{named}.")
@@ -83,6 +76,20 @@ class Judging:
             )
             for service in services
         ]
+
+    def _all_services(self, path: str) -> tuple[str, ...]:
+        folders = list_services(self._root, path)
+        others = [each for each in folders if holds_nothing(self._root, path, each)]
+        if others:
+            self._log.line(f"Passed over, since nothing in them is a tenant's: {some(others, _MOST_NAMED)}.")
+        if services := tuple(each for each in folders if each not in others):
+            return services
+        raise ManifestError(
+            Problem(
+                f"There is no tenant at {path.replace('{service}', '*')}.",
+                "Correct the input `tenant-path`, or name the `service`.",
+            )
+        )
 
     def _tell(self, judged: Judged) -> None:
         for manifest in judged.manifests:

@@ -14,7 +14,7 @@ from secret_action.errors import InputError
 from secret_action.github.app import AppSession
 from secret_action.github.tenants import checkout, fetch, workspace_is_tenants_checkout
 from secret_action.manifest.definitions import FILE_NAME
-from secret_action.manifest.layout import list_overlays, list_services
+from secret_action.manifest.layout import holds_nothing, list_overlays, list_services
 from secret_action.model import Problem, Tenants
 from secret_action.ports import Clock, Log
 from secret_action.settings import Settings
@@ -129,7 +129,8 @@ class _Taken:
 def _from_paths(settings: Settings, log: Log) -> Subject:
     """The tenants that folders hold, or that folders or files belong to.
 
-    A changed file that belongs to none is said and passed over: pre-commit passes whatever was changed.
+    A changed file that belongs to none is said and passed over: pre-commit passes whatever was changed. So is a folder
+    with nothing of a tenant's in it, but where there is no other.
     """
     taken = [_take(path, settings) for path in settings.paths]
     roots = dict.fromkeys(each.root for each in taken)
@@ -141,8 +142,14 @@ def _from_paths(settings: Settings, log: Log) -> Subject:
     for path, each in zip(settings.paths, taken, strict=True):
         if each.passed_over:
             log.line(f"{path} {each.passed_over}: passed over.")
-    services = dict.fromkeys(service for each in taken for service in each.services)
-    return Subject(tenants, tuple(services))
+    services = tuple(dict.fromkeys(service for each in taken for service in each.services))
+    template = settings.github.tenant_path
+    others = [service for service in services if holds_nothing(Path(tenants.root), template, service)]
+    if len(others) == len(services):
+        return Subject(tenants, services)
+    for service in others:
+        log.line(f"{template.replace('{service}', service)} holds nothing of a tenant's: passed over.")
+    return Subject(tenants, tuple(service for service in services if service not in others))
 
 
 def _take(path: str, settings: Settings) -> _Taken:

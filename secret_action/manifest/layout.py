@@ -14,7 +14,7 @@ from secret_action.manifest.definitions import FILE_NAME
 from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_file
 from secret_action.manifest.layers import bases_of, components_of, is_component
 from secret_action.manifest.paths import names_environment
-from secret_action.manifest.yaml_files import get, items, leads_outside, source_nodes, text
+from secret_action.manifest.yaml_files import MAX_BYTES, get, items, leads_outside, read_regular, source_nodes, text
 from secret_action.model import Location, Problem
 from secret_action.naming import canonical_environment, environment_spellings
 
@@ -74,6 +74,37 @@ def list_services(root: Path, tenant_path: str) -> list[str]:
         for folder in parent.iterdir()
         if (root / f"{before}{folder.name}{after}").is_dir() and not folder.name.startswith(".")
     )
+
+
+def holds_nothing(root: Path, tenant_path: str, service: str) -> bool:
+    """Whether nothing in a service's folder is what tenants are made of, as in one of notes or of shared components.
+
+    That is definitions, a folder of overlays, or a kustomization or ExternalSecret that is no component's. A link may
+    lead to any of these.
+    """
+    folder = root / tenant_path.replace("{service}", service)
+    if leads_outside(root, folder) or (folder / FILE_NAME).exists() or (folder / _OVERLAYS).exists():
+        return False
+    components: list[Path] = []
+    for current, folders, files in os.walk(folder):
+        here = Path(current)
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        if is_component(here):
+            components.append(here)
+        elif any(name in files for name in KUSTOMIZATION_NAMES) or any((here / each).is_symlink() for each in folders):
+            return False
+        elif not any(here.is_relative_to(each) for each in components):
+            texts = (here / file for file in files if file.endswith((".yaml", ".yml")))
+            if any(_mentions_external_secrets(file) for file in texts):
+                return False
+    return True
+
+
+def _mentions_external_secrets(file: Path) -> bool:
+    try:
+        return b"ExternalSecret" in read_regular(file, MAX_BYTES)
+    except OSError:
+        return True  # which is not known
 
 
 def list_overlays(tenant: Path) -> dict[str, list[Path]]:

@@ -131,7 +131,9 @@ def test_what_programs_read_is_valid_by_its_schema(root):
     es.write_text(external_secret(labels={}, data=[entry("URL", "/zerotouch/prod/other/url")]))
     ignored = "version: 1\nignore:\n- {rule: label-missing, covers: db, reason: agreed}\n"
     (till / "secrets.yaml").write_text(ignored)
-    (root / "tenants/notes").mkdir()
+    base = root / "tenants/notes/base"
+    base.mkdir(parents=True)
+    (base / "kustomization.yaml").write_text(kustomization())
 
     code, _, printed = validate(root, "--format", "json")
     report = json.loads(printed)
@@ -165,18 +167,65 @@ def test_tenants_that_lie_elsewhere(root):
     assert (code, "Judged: 1 tenant: a.b_c-9." in shown) == (0, True)
 
 
-def test_a_pull_request_in_the_tenants_repository_judges_all_of_it(root, tmp_path):
-    """As an action, with `service` empty; a folder among the tenants that is none is said, and the rest is judged."""
+def notes_and_components(root):
+    """Two folders among the tenants that are none."""
     (root / "tenants/notes").mkdir()
-    result = run_action(
-        inputs={"mode": "validate", "tenants-directory": str(root)},
-        env={"GITHUB_REPOSITORY": "acme/zerotouch-tenants", "GITHUB_REPOSITORY_OWNER": "acme"},
-        workdir=tmp_path / "runner",
-    )
-    assert result.exit_code == 2
-    shown = result.log_as_shown()
-    assert "Judged: 3 tenants: notes, shop, till." in shown
-    assert "tenants/shop/overlays/prod: 1 parameter, 1 ExternalSecret" in shown
-    assert "tenants/notes has no overlay, and no secrets.yaml that lists its `environments`." in shown
-    assert result.outputs["tenants-sha"] == COMMIT
-    assert ", as checked out · " in result.summary
+    (root / "tenants/notes/README.md").write_text("Who owns what.")
+    shared = root / "tenants/_shared/components/llm"
+    shared.mkdir(parents=True)
+    (shared / "kustomization.yaml").write_text(kustomization("es.yaml", kind="Component"))
+    (shared / "es.yaml").write_text(external_secret("llm"))
+
+
+def test_a_pull_request_in_the_tenants_repository_judges_all_of_it(root, tmp_path):
+    """As an action, with `service` empty. Folders among the tenants that hold nothing of one are said and passed over;
+    one that has manifests and no overlay is an error, and the rest is judged.
+    """
+
+    def run():
+        result = run_action(
+            inputs={"mode": "validate", "tenants-directory": str(root)},
+            env={"GITHUB_REPOSITORY": "acme/zerotouch-tenants", "GITHUB_REPOSITORY_OWNER": "acme"},
+            workdir=tmp_path / "runner",
+        )
+        shown = result.log_as_shown()
+        assert "Passed over, since nothing in them is a tenant's: _shared, notes." in shown
+        assert "tenants/shop/overlays/prod: 1 parameter, 1 ExternalSecret" in shown
+        assert result.outputs["tenants-sha"] == COMMIT
+        assert ", as checked out · " in result.summary
+        return result.exit_code, shown
+
+    notes_and_components(root)
+    code, shown = run()
+    assert (code, "Judged: 2 tenants: shop, till." in shown) == (0, True)
+    (root / "tenants/bare/base").mkdir(parents=True)
+    (root / "tenants/bare/base/kustomization.yaml").write_text(kustomization())
+    code, shown = run()
+    assert (code, "Judged: 3 tenants: bare, shop, till." in shown) == (2, True)
+    assert "tenants/bare has no overlay, and no secrets.yaml that lists its `environments`." in shown
+
+
+def test_a_path_to_what_is_no_tenant(root):
+    """Said and passed over, as where a shell writes all folders out; where there is nothing else it is a mistake."""
+    notes_and_components(root)
+    for paths in (("tenants",), ("tenants/_shared", "tenants/notes", "tenants/shop", "tenants/till")):
+        code, judged, shown = validate(root, *paths)
+        assert (code, sorted(judged)) == (0, ["shop", "till"])
+        for each in ("_shared", "notes"):
+            assert f"tenants/{each} holds nothing of a tenant's: passed over." in shown
+    file = "tenants/_shared/components/llm/es.yaml"
+    code, judged, shown = validate(root, file, "tenants/till")
+    assert (code, judged) == (0, ["till"])
+    assert f"{file} belongs to no tenant: passed over." in shown
+    code, judged, shown = validate(root, "tenants/notes")
+    assert (code, judged) == (2, [])
+    assert "tenants/notes has no overlay" in shown
+
+
+def test_folders_that_are_no_tenants_alone_are_a_mistake(tmp_path):
+    """A misspelt `tenant-path` must not look as if all were well."""
+    (tmp_path / "tenants").mkdir()
+    notes_and_components(tmp_path)
+    code, judged, shown = validate(tmp_path)
+    assert (code, judged) == (2, [])
+    assert "There is no tenant at tenants/*." in shown

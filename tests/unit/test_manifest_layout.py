@@ -6,7 +6,7 @@ import pytest
 
 from secret_action.errors import InputError, ManifestError
 from secret_action.manifest.kustomize import find_kustomize
-from secret_action.manifest.layout import list_overlays, list_services
+from secret_action.manifest.layout import holds_nothing, list_overlays, list_services
 from secret_action.manifest.read import Scope, read_tenant
 from secret_action.naming import ParameterPath
 from tests.unit.manifest_samples import SERVICE, TEMPLATE, TENANT, external_secret, judged, kustomization, write_tree
@@ -233,6 +233,43 @@ def test_services_are_the_folders_at_the_tenant_path(tmp_path):
     assert list_services(tmp_path, "tenants/{service}") == ["a", "b"]
     assert list_services(tmp_path, "tenants/{service}/x") == ["a", "b"]
     assert list_services(tmp_path, "nowhere/{service}") == []
+
+
+COMPONENT = kustomization("es.yaml", kind="Component")
+
+
+@pytest.mark.parametrize(
+    ("files", "nothing"),
+    [
+        ({"README.md": "apiVersion: v1\nkind: ExternalSecret\n", ".github/es.yaml": external_secret()}, True),
+        ({"notes/values.yaml": "a: 1\n"}, True),
+        ({"components/x/kustomization.yaml": COMPONENT, "components/x/more/es.yaml": external_secret()}, True),
+        # What a tenant is made of, or might be.
+        ({"components/x/kustomization.yaml": COMPONENT, "components/y/kustomization.yaml": kustomization()}, False),
+        ({"components/x/kustomization.yaml": COMPONENT, "components/x/y/Kustomization": kustomization()}, False),
+        ({"components/x/kustomization.yaml": COMPONENT, "components/es.yaml": external_secret()}, False),
+        ({"a/b/c/d/e/kustomization.yml": kustomization()}, False),
+        ({"base/kustomization.yaml": "- unreadable: ["}, False),
+        ({"db.yml": external_secret()}, False),
+        ({"secrets.yaml": ""}, False),
+        ({"overlays/README.md": ""}, False),
+    ],
+)
+def test_a_folder_that_is_no_tenant_is_known_by_having_nothing_of_one(tmp_path, files, nothing):
+    """Notes, and components that tenants share; a tenant that is not whole is an error, and not passed over."""
+    assert holds_nothing(write_tree(tmp_path, files), "tenants/{service}", SERVICE) is nothing
+
+
+def test_a_link_may_lead_to_what_a_tenant_is_made_of(tmp_path):
+    """And one that cannot be read may be it."""
+    root = write_tree(tmp_path, overlay("notes/x"))
+    (root / "tenants/linked").mkdir()
+    assert holds_nothing(root, "tenants/{service}", "linked")
+    (root / "tenants/linked/prod").symlink_to(root / TENANT)
+    assert not holds_nothing(root, "tenants/{service}", "linked")
+    (root / "tenants/odd").mkdir()
+    (root / "tenants/odd/es.yaml").symlink_to("nowhere.yaml")
+    assert not holds_nothing(root, "tenants/{service}", "odd")
 
 
 @pytest.mark.parametrize("link", [TENANT, f"{TENANT}/overlays"])
