@@ -13,6 +13,7 @@ from secret_action.cancellation import Cancellation
 from secret_action.errors import InputError
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.read import read_tenant
 from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_files import load_documents
 from secret_action.model import Consumer, Location, Manifest
@@ -415,6 +416,38 @@ def test_findings_that_were_there_before_do_not_hold_it_up(capsys, tmp_path):
     root = tenant(tmp_path, base__es=DEFINITION.replace('  labels: {zerotouch.io/managed: "true"}\n', ""))
     code, _, err = run(capsys, root, "add-secret", "shop", "TOKEN", "--secret", "token")
     assert (code, err) == (0, "")
+
+
+def test_a_finding_that_moves_with_its_entry_is_no_new_one(capsys, tmp_path):
+    """An overlay's patch of ours repeats the entries of the base and of operations, with what is wrong with them."""
+    replica = (
+        "    - op: add\n      path: /spec/data/-\n"
+        "      value: {secretKey: REPLICA, remoteRef: {key: /zerotouch/prod/shop/replica}}\n"
+    )
+    root = tenant(
+        tmp_path,
+        base__es=DEFINITION + "  - secretKey: OLD\n    remoteRef: {key: /zerotouch/all/platform/old, version: '3'}\n",
+        overlays__dev__kustomization=OPERATIONS,
+        overlays__dev__patch=None,
+        overlays__production__kustomization=OPERATIONS.replace("/dev/", "/prod/") + replica,
+        overlays__production__claim=FILES["overlays/dev/claim.yaml"],
+    )
+
+    def found(rule):
+        judged = read_tenant(root.resolve(), request("TOKEN").scope)
+        return [
+            (each.overlay.rpartition("/")[2], each.where.file.removeprefix(f"{TENANT}/"))
+            for each in judged.findings
+            if each.rule == rule
+        ]
+
+    assert found("never-refreshes") == [("", "base/es.yaml")]
+    assert found("key-lost") == [("", "overlays/production/kustomization.yaml")]
+    code, _, err = run(capsys, root, "add-secret", "shop", "TOKEN", "--secret", "db")
+    assert (code, err) == (0, "")
+    patch = "patches/secrets-patch.yaml"
+    assert found("never-refreshes") == [(each, f"overlays/{each}/{patch}") for each in ("dev", "production")]
+    assert found("key-lost") == [("", f"overlays/production/{patch}")]
 
 
 def test_a_base_outside_of_the_tenants_folder_comes_along_for_the_proof(capsys, tmp_path):
