@@ -16,34 +16,30 @@ MESSAGE_LIMIT = 4096
 """Characters. GitHub cuts a longer message."""
 
 
-def annotate(report: RunReport, workspace: str = "") -> list[Annotation]:
-    """The annotations of a run, errors first; of each level at most what GitHub takes.
-
-    workspace: absolute path of the runner's workspace, which file names are made relative to. Without it they stay
-    relative to the tenants repository.
-    """
-    found = list(_all(report, workspace))
+def annotate(report: RunReport) -> list[Annotation]:
+    """The annotations of a run, errors first; of each level at most what GitHub takes."""
+    found = list(_all(report))
     return [kept for level in Severity for kept in _within_limit(level, [one for one in found if one.level is level])]
 
 
-def _all(report: RunReport, workspace: str) -> Iterator[Annotation]:
+def _all(report: RunReport) -> Iterator[Annotation]:
     """Problems before findings, as a reader needs them."""
     subject = facts.subject(report)
     for failure in facts.failures(report):
         told = [failure.what, some(failure.names), *failure.causes[:1], failure.remedy]
         title = facts.subject(report, [failure.service]) if failure.service else subject
-        yield _annotation(Severity.ERROR, title, told, failure.where, report, workspace)
+        yield _annotation(Severity.ERROR, title, told, failure.where, report)
     for write in facts.writes_in(report, WriteState.LEFT):
         told = [f"{quoted(write.path)} was written and could not be undone.", write.detail, write.command]
-        yield _annotation(Severity.ERROR, subject, told, None, report, workspace)
+        yield _annotation(Severity.ERROR, subject, told, None, report)
     for finding in report.findings:
         told = [finding.message, finding.remedy]
         link = rule_link(finding.rule)
-        yield _annotation(finding.severity, finding.rule, told, finding.where, report, workspace, link)
+        yield _annotation(finding.severity, finding.rule, told, finding.where, report, link)
     for warning in facts.warnings(report):
-        yield _annotation(Severity.WARNING, subject, [warning], None, report, workspace)
+        yield _annotation(Severity.WARNING, subject, [warning], None, report)
     for notice in facts.notices(report):
-        yield _annotation(Severity.NOTICE, subject, [notice], None, report, workspace)
+        yield _annotation(Severity.NOTICE, subject, [notice], None, report)
 
 
 def _annotation(
@@ -52,15 +48,15 @@ def _annotation(
     told: list[str],
     where: Location | None,
     report: RunReport,
-    workspace: str,
     link: str = "",
 ) -> Annotation:
+    """GitHub takes a file as a path of the workflow's repository, wherever the runner has that repository."""
     if where is None:
         return Annotation(level, _message(told, link), title)
     tenants = report.tenants
-    if tenants is None or not tenants.in_workspace:
+    if tenants is None or not tenants.workflow_root:
         return Annotation(level, _message([*told, f"In {where}."], link), title)
-    file = os.path.relpath(os.path.join(tenants.root, where.file), workspace) if workspace else where.file
+    file = os.path.relpath(os.path.join(tenants.root, where.file), tenants.workflow_root)
     return Annotation(level, _message(told, link), title, file, where.line)
 
 

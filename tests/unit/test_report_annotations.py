@@ -11,8 +11,8 @@ from secret_action.model import Annotation, Location, Problem, Severity, Tenants
 from secret_action.report.annotations import LEVEL_LIMIT, MESSAGE_LIMIT, annotate
 
 
-def in_workspace(root: str = "/github/workspace") -> Tenants:
-    return replace(samples.TENANTS, root=root, in_workspace=True)
+def checked_out(root: str = "/github/workspace", workflow_root: str = "/github/workspace") -> Tenants:
+    return replace(samples.TENANTS, root=root, workflow_root=workflow_root)
 
 
 def test_errors_come_before_warnings_and_problems_before_findings() -> None:
@@ -32,9 +32,9 @@ def test_errors_come_before_warnings_and_problems_before_findings() -> None:
     ]
 
 
-def test_a_finding_points_at_its_line_when_the_manifest_is_in_the_workspace() -> None:
-    report = replace(samples.validating(), findings=(samples.finding(5),), tenants=in_workspace())
-    assert annotate(report, "/github/workspace") == [
+def test_a_finding_points_at_its_line_when_the_manifest_is_in_the_workflow_s_repository() -> None:
+    report = replace(samples.validating(), findings=(samples.finding(5),), tenants=checked_out())
+    assert annotate(report) == [
         Annotation(
             Severity.ERROR,
             "The key `/zerotouch/_ENV_/my-service/database_url` still names `_ENV_`.\n"
@@ -54,15 +54,18 @@ def test_what_keeps_a_tenant_from_being_judged_bears_that_tenant_s_name() -> Non
     assert [one.title for one in annotate(report)] == ["other"]
 
 
-def test_the_file_is_relative_to_the_workspace_wherever_the_checkout_lies_in_it() -> None:
-    report = replace(samples.validating(), tenants=in_workspace("/github/workspace/tenants-repo"))
-    files = {one.file for one in annotate(report, "/github/workspace")}
-    assert files == {"tenants-repo/tenants/my-service/overlays/prod/patches/secrets.yaml"}
+def test_the_file_is_relative_to_the_workflow_s_repository_wherever_its_checkout_lies() -> None:
+    """GitHub knows nothing of where the runner has it, and takes the file as it is given."""
+    file = "tenants/my-service/overlays/prod/patches/secrets.yaml"
+    below = "/github/workspace/checkout"
+    for root, shown in ((below, file), (f"{below}/deploy", f"deploy/{file}")):
+        report = replace(samples.validating(), tenants=checked_out(root, below))
+        assert {one.file for one in annotate(report)} == {shown}
 
 
 def test_elsewhere_the_place_is_in_the_text() -> None:
     report = replace(samples.missing(), findings=(samples.finding(),))
-    for one in annotate(report, "/github/workspace"):
+    for one in annotate(report):
         assert not one.file
         assert one.line is None
         assert "In tenants/my-service/overlays/prod/patches/secrets.yaml:1" in one.message
