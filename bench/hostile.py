@@ -81,6 +81,7 @@ TREES: dict[str, Callable[[Path], None]] = {
         overlays=4,
     ),
     "nested 100,000 deep": _resource(f"{CONFIG_MAP}data: {'[' * 100_000}"),
+    "nested 3,000 deep, 16 overlays": _resource(f"{CONFIG_MAP}data: {'{a: ' * 3000}1{'}' * 3000}\n", overlays=16),
     "two files of 200 MB": _large_file,
     "20,000 files": _many_files,
     "links out, in a circle, to a device": _links,

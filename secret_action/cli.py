@@ -226,7 +226,7 @@ def _tell(report: RunReport, runner: Runner, form: str, environ: Mapping[str, st
         with runner.stage("Findings"):
             for line in lines:
                 runner.line(line)
-    runner.annotate(annotate(report, environ.get("GITHUB_WORKSPACE", "")))
+    runner.annotate(annotate(report))
     if form == "json":
         attempt(lambda: (out.write(runner.document_text(content)), out.flush()))
     elif form == "sarif":

@@ -43,10 +43,10 @@ def find(
     download: a private folder that an archive may be unpacked into. Raises InputError or GitHubError.
     """
     if settings.paths:
-        return _from_paths(settings, log)
+        return _from_paths(settings, environ, log)
     services = (settings.service,) if settings.service else None
     if directory := _directory(settings, environ):
-        tenants = _checked_out(directory, settings, log)
+        tenants = _checked_out(directory, settings, environ, log)
         if not tenants.repository and directory == settings.github.workspace:
             # The workspace is only taken when it is this repository's, also where its `.git` does not tell.
             tenants = replace(tenants, repository=settings.github.repository)
@@ -69,8 +69,8 @@ def _directory(settings: Settings, environ: Mapping[str, str]) -> str:
     return "." if on_a_laptop and settings.github.credentials is None else ""
 
 
-def _checked_out(directory: str, settings: Settings, log: Log) -> Tenants:
-    tenants = checkout(directory, settings.github)
+def _checked_out(directory: str, settings: Settings, environ: Mapping[str, str], log: Log) -> Tenants:
+    tenants = checkout(directory, settings.github, environ)
     log.line(f"Tenants: the checkout as it is on disk, at commit {tenants.sha or '(unknown)'}.")
     return tenants
 
@@ -126,7 +126,7 @@ class _Taken:
     passed_over: str = ""
 
 
-def _from_paths(settings: Settings, log: Log) -> Subject:
+def _from_paths(settings: Settings, environ: Mapping[str, str], log: Log) -> Subject:
     """The tenants that folders hold, or that folders or files belong to.
 
     A changed file that belongs to none is said and passed over: pre-commit passes whatever was changed. So is a folder
@@ -138,7 +138,7 @@ def _from_paths(settings: Settings, log: Log) -> Subject:
         raise InputError(
             Problem(f"The paths lie in different repositories: {', '.join(roots)}.", "Run once for each of them.")
         )
-    tenants = _checked_out(next(iter(roots)), settings, log)
+    tenants = _checked_out(next(iter(roots)), settings, environ, log)
     for path, each in zip(settings.paths, taken, strict=True):
         if each.passed_over:
             log.line(f"{path} {each.passed_over}: passed over.")

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from secret_action.authoring.request import Request
@@ -36,16 +36,22 @@ def prove(request: Request, work: Work, before: Judged | None, folders: Iterable
             after = read_tenant(copy, request.scope)
         except ManifestError as error:
             raise InputError(*(_refusal(problem.what) for problem in error.problems)) from None
-    known = Counter(map(_identity, before.findings if before else ()))
+    overlays = tuple(manifest.overlay for manifest in after.manifests)
+    known = Counter(saying for finding in (before.findings if before else ()) for saying in _sayings(finding, overlays))
     for finding in after.findings:
-        known[_identity(finding)] -= 1
-        if known[_identity(finding)] < 0 and not _tolerated(finding, request, work):
+        saying = next(_sayings(finding))
+        known[saying] -= 1
+        if known[saying] < 0 and not _tolerated(finding, request, work):
             raise InputError(_refusal(f"{finding.where}: {finding.message} ({finding.rule})"))
 
 
-def _identity(finding: Finding) -> tuple[str, str, str, str]:
-    """What makes it the same one, though lines have moved."""
-    return finding.rule, finding.overlay, finding.where.file, " ".join(finding.about) or finding.message
+def _sayings(finding: Finding, overlays: Iterable[str] = ()) -> Iterator[tuple[str, str, str]]:
+    """What a finding says, without its place: a patch of ours may repeat an entry, and what is wrong with it.
+
+    What was said once of several overlays may then be said of each.
+    """
+    for overlay in (finding.overlay, *(overlays if not finding.overlay else ())):
+        yield finding.rule, overlay, " ".join(finding.about) or finding.message
 
 
 def _tolerated(finding: Finding, request: Request, work: Work) -> bool:

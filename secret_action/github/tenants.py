@@ -53,11 +53,12 @@ def fetch(session: AppSession, settings: GitHubSettings, destination: Path, log:
     return Tenants(str(destination.resolve()), sha, repository, ref, default_branch=not settings.ref)
 
 
-def checkout(directory: str, settings: GitHubSettings) -> Tenants:
+def checkout(directory: str, settings: GitHubSettings, environment: Mapping[str, str]) -> Tenants:
     """A folder that is there already, at the commit that its `.git` tells.
 
     directory: absolute, or relative to the working directory; the repository's root or a folder in it. The root
-    that is returned is the folder that `tenant-path` is relative to.
+    that is returned is the folder that `tenant-path` is relative to. environment: the process's own, for
+    GITHUB_REPOSITORY.
     Raises InputError where it is no folder.
     """
     path = Path(directory).expanduser().resolve()
@@ -75,14 +76,13 @@ def checkout(directory: str, settings: GitHubSettings) -> Tenants:
         )
     git = gitfolder.find(path)
     root = _root(path, settings, git.root if git else None)
-    workspace = Path(settings.workspace).resolve() if settings.workspace else None
     return Tenants(
         root=str(root),
         sha=git.commit if git else "",
         repository=git.repository if git else "",
         ref=git.branch if git else "",
         on_disk=True,
-        in_workspace=workspace is not None and root.is_relative_to(workspace),
+        workflow_root=_workflow_root(root, git, settings, environment),
     )
 
 
@@ -94,9 +94,8 @@ def workspace_is_tenants_checkout(settings: GitHubSettings, environment: Mapping
     """
     if settings.ref or not settings.workspace:
         return False
-    # GitHub's names of owners and repositories do not differ by case alone.
     wanted = settings.repository.lower()
-    if environment.get("GITHUB_REPOSITORY", "").lower() != wanted:
+    if _workflow_repository(environment) != wanted:
         return False
     workspace = Path(settings.workspace).resolve()
     git = gitfolder.find(workspace)
@@ -105,6 +104,29 @@ def workspace_is_tenants_checkout(settings: GitHubSettings, environment: Mapping
         return bool(_above_tenant(settings)) and (workspace / _above_tenant(settings)).is_dir()
     holds_files = any(entry.name != ".git" for entry in workspace.iterdir())
     return holds_files and git.repository.lower() in ("", wanted)
+
+
+def _workflow_root(
+    root: Path, git: gitfolder.GitFolder | None, settings: GitHubSettings, environment: Mapping[str, str]
+) -> str:
+    """The checkout's root where it is of the repository that the workflow runs in; else empty.
+
+    By its `origin`. Where no `.git` tells, the workspace counts as one; so does a checkout of the tenants repository
+    where the workflow runs in that.
+    """
+    if not settings.workspace:
+        return ""
+    workspace = Path(settings.workspace).resolve()
+    if git is None:
+        return str(root) if root == workspace else ""
+    repository = (git.repository or settings.repository).lower()
+    own = repository == _workflow_repository(environment) or (not git.repository and git.root == workspace)
+    return str(git.root) if own else ""
+
+
+def _workflow_repository(environment: Mapping[str, str]) -> str:
+    """In lower case: GitHub's names of owners and repositories do not differ by case alone."""
+    return environment.get("GITHUB_REPOSITORY", "").lower()
 
 
 def _default_branch(session: AppSession, settings: GitHubSettings) -> str:

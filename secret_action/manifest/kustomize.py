@@ -25,7 +25,7 @@ import yaml
 
 from secret_action.errors import InputError
 from secret_action.manifest.yaml_files import in_one_line, load_documents
-from secret_action.model import Problem
+from secret_action.model import Location, Problem
 
 KUSTOMIZATION_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 ORIGIN = "config.kubernetes.io/origin"
@@ -42,7 +42,14 @@ _MESSAGE_LENGTH = 1000
 
 
 class RenderError(Exception):
-    """An overlay does not render. The text is kustomize's own message without temporary paths."""
+    """An overlay does not render. The text is kustomize's own message without temporary paths.
+
+    where: the place that has to change, where it is known and is not the overlay itself.
+    """
+
+    def __init__(self, message: str, where: Location | None = None) -> None:
+        super().__init__(message)
+        self.where = where
 
 
 class Exhausted(RenderError):

@@ -35,7 +35,8 @@ class Overlay:
     """One overlay, rendered.
 
     environment: as the SSM path says it. folder: relative to the repository's root; `where`: its kustomization file.
-    error: why it does not render; empty where it does. external_secrets: those of the platform's store. of_cluster:
+    error: why it does not render; empty where it does. error_at: the place of that, where it is another file than the
+    overlay's. external_secrets: those of the platform's store. of_cluster:
     those that its ClusterExternalSecrets make. bases: what it is built of, the nearest first. environments: all that
     the tenant has overlays for.
     resources: all that was rendered, lists opened, as kustomize wrote it. sources: finds the file and line of it.
@@ -55,6 +56,7 @@ class Overlay:
     consumers: tuple[Consumer, ...] = ()
     resources: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     error: str = ""
+    error_at: Location | None = None
 
     def rendered(self, external_secret: ExternalSecret, base: Base) -> ExternalSecret | None:
         """What became of a base's ExternalSecret, whose name prefixes and suffixes may have changed."""

@@ -12,7 +12,7 @@ from secret_action.manifest.draft import Draft
 from secret_action.manifest.kustomization import Patch
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.yaml_edit import EditError
-from secret_action.manifest.yaml_files import compose_documents, get, line_of, scalars
+from secret_action.manifest.yaml_files import compose_documents, get, line_of, scalars, text
 
 Change = Callable[[str, int], str]
 """(text, document in it) → the text, changed."""
@@ -65,14 +65,31 @@ def _is_editable(patch: Patch) -> bool:
     return patch.inline is None or patch.inline.style == "|"
 
 
-def file_of_patches(draft: Draft, overlay: Overlay, kind: str) -> str:
-    """The last file of the overlay that holds nothing but strategic-merge patches of this kind; empty without one."""
+def files_of_patches(draft: Draft, overlay: Overlay) -> dict[str, set[str]]:
+    """The overlay's files of patches, the last one has the last word, and the kinds that they are for.
+
+    The kind is empty for anything but a strategic-merge patch that names its resource, and for one that takes it out:
+    kustomize 5 panics at one more document behind that.
+    """
     kinds: dict[str, set[str]] = {}
     for patch in own_patches(draft, overlay):
         if patch.inline is None:
-            named = patch.target is None and get(patch.node, "metadata", "name") is not None
+            named = patch.target is None and get(patch.node, "metadata", "name") is not None and not _deletes(patch)
             kinds.setdefault(_file(overlay, patch), set()).add(patch.names[0] if named else "")
+    return kinds
+
+
+def file_of_patches(draft: Draft, overlay: Overlay, kind: str) -> str:
+    """The last file of the overlay to which a strategic-merge patch of this kind can be added; empty without one.
+
+    It holds nothing but such patches.
+    """
+    kinds = files_of_patches(draft, overlay)
     return next((file for file in reversed(kinds) if kinds[file] == {kind}), "")
+
+
+def _deletes(patch: Patch) -> bool:
+    return text(get(patch.node, "$patch")) == "delete"
 
 
 def _file(overlay: Overlay, patch: Patch) -> str:

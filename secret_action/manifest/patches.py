@@ -23,6 +23,7 @@ from secret_action.manifest.own_patches import (
     edit_document,
     edit_patch,
     file_of_patches,
+    files_of_patches,
     merge_patch,
     operations,
 )
@@ -238,9 +239,11 @@ def write_patch(draft: Draft, overlay: Overlay, target: Target, spec: Mapping[st
         draft.put(file, yaml_edit.add_document(draft.text(file), document))
         return
     name = "patches/secrets-patch.yaml" if target.kind == "ExternalSecret" else f"patches/{target.kind.lower()}.yaml"
+    if f"{overlay.folder}/{name}" in files_of_patches(draft, overlay):  # and nothing can be added to it
+        name = f"patches/{target.name}-patch.yaml"
     file = f"{overlay.folder}/{name}"
     if draft.exists(file):
-        raise EditError(f"{file} is there, and the kustomization does not list it.")
+        raise EditError(f"{file} is there, and is no file of such patches that the kustomization lists.")
     draft.put(file, yaml_edit.dump(document))
     list_in(draft, overlay.where.file, "patches", {"path": name})
 

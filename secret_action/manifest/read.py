@@ -250,7 +250,7 @@ class Reading:
             sources=sources,
         )
         if isinstance(rendered, RenderError):
-            return replace(overlay, error=str(rendered))
+            return replace(overlay, error=str(rendered), error_at=rendered.where)
         resources = tuple(flattened(rendered))
         return replace(
             overlay,

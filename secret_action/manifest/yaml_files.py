@@ -12,7 +12,7 @@ import re
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ _MAX_DEPTH = 100
 # before it, or it is a list in a mapping (so two to a column); each flow in a flow has its bracket.
 _INDENTED = re.compile(rf"[ \t?:-]{{{_MAX_DEPTH // 2 - 10}}}")
 _BRACKETS = 20
+_MOST_COUNTED = 10**9
 
 
 class _Loader(_SafeLoader):
@@ -58,7 +59,7 @@ def load_documents(text: str, *, aliases: bool = True) -> list[Any]:
 
     aliases: False refuses them, so that the values are no larger than the text. Raises yaml.YAMLError.
     """
-    _refuse_traps(text, aliases)
+    refuse_traps(text, aliases=aliases)
     try:
         # CSafeLoader is a loader class as good as SafeLoader: no arbitrary objects are made.
         return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
@@ -131,19 +132,30 @@ def parts_of(text: str) -> int:
     return 2 + sum(map(text.count, "\n\r,:-?[{"))
 
 
-def expanded_parts(nodes: Iterable[yaml.Node]) -> int:
-    """How many nodes these would be if each alias were a copy: a few lines of aliases can stand for billions."""
-    counted: dict[int, int] = {}
+def expanded_parts(text: str) -> int:
+    """How many nodes a text would be if each alias were a copy: a few lines of aliases can stand for billions.
 
-    def count(node: yaml.Node) -> int:
-        if id(node) not in counted:
-            counted[id(node)] = 1  # also for one that holds itself
-            below = node.value if isinstance(node, yaml.CollectionNode) else ()
-            parts = (part for each in below for part in (each if isinstance(each, tuple) else (each,)))
-            counted[id(node)] = 1 + sum(map(count, parts))
-        return counted[id(node)]
-
-    return sum(map(count, nodes))
+    One billion at most is counted. Raises yaml.YAMLError.
+    """
+    anchored: dict[str, int] = {}
+    counted: list[tuple[str | None, int]] = [(None, 0)]  # of what is open, with its anchor
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            counted.append((event.anchor, 1))
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, parts = counted.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            anchor, parts = None, anchored.get(event.anchor or "", 1)  # 1 for one that holds itself
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, parts = event.anchor, 1
+        else:
+            continue
+        if anchor:
+            anchored[anchor] = parts
+        around, before = counted[-1]
+        counted[-1] = around, min(before + parts, _MOST_COUNTED)
+    return counted[0][1]
 
 
 def leads_outside(root: Path, path: Path) -> bool:
@@ -171,12 +183,16 @@ def _read(path: Path) -> str:
 
 def _compose(text: str) -> list[yaml.Node]:
     text = text.removeprefix("\ufeff")
-    _refuse_traps(text, aliases=True)
+    refuse_traps(text)
     return [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None]
 
 
-def _refuse_traps(text: str, aliases: bool) -> None:
-    """Composing calls itself for each level, in C without a limit: a deep nesting would end the process."""
+def refuse_traps(text: str, *, aliases: bool = True) -> None:
+    """Raises yaml.YAMLError for a text that is nested too deeply or holds too much; aliases: False refuses them too.
+
+    Composing calls itself for each level, in C without a limit: a deep nesting would end the process. A text that is
+    plainly flat is not parsed here, any other one must parse.
+    """
     flat = text.count("[") + text.count("{") <= _BRACKETS and not _INDENTED.search(text)
     if flat and parts_of(text) <= MAX_PARTS and (aliases or "*" not in text):
         return  # most texts: neither deep nor large, which shows without parsing them twice

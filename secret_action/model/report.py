@@ -27,8 +27,9 @@ class Tenants:
     """That is known to be the repository's default branch."""
     on_disk: bool = False
     """A checkout that was there already: its files are judged as they are, committed or not."""
-    in_workspace: bool = False
-    """The files are the workflow's own checkout, so an annotation may point at them."""
+    workflow_root: str = ""
+    """Where the files are of the workflow's own repository, whose lines an annotation may point at: the absolute path
+    of that repository's root. Empty where they are of another one, or where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -76,5 +77,5 @@ class Annotation:
     message: str
     title: str = ""
     file: str = ""
-    """Relative to the workspace; empty where the manifest is not in it."""
+    """Relative to the root of the workflow's own repository; empty where the manifest is not in it."""
     line: int | None = None

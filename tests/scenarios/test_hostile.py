@@ -77,6 +77,7 @@ def test_what_would_keep_kustomize_busy_or_fill_its_memory(root):
         kustomization=LAUGHS + kustomization("r.yaml"),
         inline=kustomization("r.yaml") + hidden,
         deep=f"{CONFIG_MAP}data: {'[' * 9000}{']' * 9000}\n".encode(),
+        levels=f"{CONFIG_MAP}data: {'{a: ' * 3000}1{'}' * 3000}\n".encode(),
         documents=b"---\n".join([CONFIG_MAP.encode()] * 5000),
         itself=kustomization("."),
         circle=kustomization("../elcric"),
@@ -95,6 +96,8 @@ def test_what_would_keep_kustomize_busy_or_fill_its_memory(root):
     assert "excessive aliasing" in told["kustomization"]
     assert "aliases stand for more than 100,000 values" in told["inline"]
     assert "nested deeper than 100 levels" in told["deep"]
+    assert "overlays/levels/r.yaml:4" in told["levels"]
+    assert "nested deeper than 100 levels" in told["levels"]
     assert "more than 2,000 YAML documents" in told["documents"]
     assert "cycle detected" in told["itself"]
     assert "cycle detected" in told["circle"]

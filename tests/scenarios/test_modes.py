@@ -85,6 +85,26 @@ def test_validate_in_the_tenants_repository_judges_the_checkout_and_asks_nobody(
     assert (world.github.requests, world.aws.calls, asked_cluster(world)) == ([], [], [])
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_checkout_below_the_workspace_is_annotated_where_it_is_the_workflows_own(make_world, tenants, own):
+    """With paths of the repository, as GitHub knows no other; else the place stands in the message."""
+    world = make_world()
+    folder = tenants.parent / "workspace"
+    shutil.copytree(tenants, folder / "checkout")
+    origin = folder / "checkout/.git/config"
+    origin.parent.mkdir(exist_ok=True)
+    origin.write_text('[remote "origin"]\n\turl = https://github.com/zerotouch/zerotouch-tenants\n')
+    change(folder / "checkout" / PRODUCTION_PATCH, "/zerotouch/prod/my-service/", "/zerotouch/dev/my-service/")
+    env = {"GITHUB_WORKSPACE": str(folder), **(TENANTS_REPOSITORY if own else {})}
+    directory = str(folder / "checkout")
+    result = world.run({}, env=env, mode="validate", environment="", service="", tenants_directory=directory)
+    assert result.exit_code == 2, result.log_as_shown()
+    found = [each for each in result.annotations if each.title == "wrong-environment"]
+    assert found
+    for each in found:
+        assert (each.file, "In tenants/" in each.message) == ((PRODUCTION_PATCH, False) if own else ("", True))
+
+
 def test_validate_from_another_repository_fetches_from_github_and_nothing_else(make_world):
     """No cloud, no cluster; the commit that was judged is told."""
     world = make_world()

@@ -36,9 +36,7 @@ from secret_action.values import SecretValue
 SECRET = "correct-horse-battery-staple"
 """The text of every value in these reports; it must be in none of what is made of them."""
 
-TENANTS = Tenants(
-    "/tmp/tenants", "4f9c2a7d1e0b8c6f5a4d3e2b1c0f9a8b7c6d5e4f", "acme/zerotouch-tenants", "main", in_workspace=False
-)
+TENANTS = Tenants("/tmp/tenants", "4f9c2a7d1e0b8c6f5a4d3e2b1c0f9a8b7c6d5e4f", "acme/zerotouch-tenants", "main")
 KEYS = ("database_url", "database_password", "openai_api_key", "stripe_api_key", "tls_certificate")
 EXTERNAL_SECRETS = {
     "my-service-db": ("database_url", "database_password"),
@@ -311,7 +309,7 @@ def validating() -> RunReport:
     return _report(
         "validate",
         environment="",
-        tenants=replace(TENANTS, in_workspace=True, root="/github/workspace"),
+        tenants=replace(TENANTS, root="/github/workspace", workflow_root="/github/workspace"),
         manifests=tuple(manifest(environment) for environment in ("dev", "pr", "staging", "prod")),
         findings=(finding(4, Severity.WARNING), *(finding(number) for number in range(3))),
         silenced=(silenced(),),

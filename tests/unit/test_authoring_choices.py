@@ -13,6 +13,7 @@ from secret_action.cancellation import Cancellation
 from secret_action.errors import InputError
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.read import read_tenant
 from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_files import load_documents
 from secret_action.model import Consumer, Location, Manifest
@@ -387,7 +388,7 @@ def test_it_writes_as_the_tenant_does(capsys, tmp_path):
                 "overlays__dev__patches__secrets-patch": "{}",
             },
             "T --secret x",
-            "does not list it",
+            "is no file of such patches that the kustomization lists",
         ),
         (
             {
@@ -415,6 +416,62 @@ def test_findings_that_were_there_before_do_not_hold_it_up(capsys, tmp_path):
     root = tenant(tmp_path, base__es=DEFINITION.replace('  labels: {zerotouch.io/managed: "true"}\n', ""))
     code, _, err = run(capsys, root, "add-secret", "shop", "TOKEN", "--secret", "token")
     assert (code, err) == (0, "")
+
+
+def test_a_finding_that_moves_with_its_entry_is_no_new_one(capsys, tmp_path):
+    """An overlay's patch of ours repeats the entries of the base and of operations, with what is wrong with them."""
+    replica = (
+        "    - op: add\n      path: /spec/data/-\n"
+        "      value: {secretKey: REPLICA, remoteRef: {key: /zerotouch/prod/shop/replica}}\n"
+    )
+    root = tenant(
+        tmp_path,
+        base__es=DEFINITION + "  - secretKey: OLD\n    remoteRef: {key: /zerotouch/all/platform/old, version: '3'}\n",
+        overlays__dev__kustomization=OPERATIONS,
+        overlays__dev__patch=None,
+        overlays__production__kustomization=OPERATIONS.replace("/dev/", "/prod/") + replica,
+        overlays__production__claim=FILES["overlays/dev/claim.yaml"],
+    )
+
+    def found(rule):
+        judged = read_tenant(root.resolve(), request("TOKEN").scope)
+        return [
+            (each.overlay.rpartition("/")[2], each.where.file.removeprefix(f"{TENANT}/"))
+            for each in judged.findings
+            if each.rule == rule
+        ]
+
+    assert found("never-refreshes") == [("", "base/es.yaml")]
+    assert found("key-lost") == [("", "overlays/production/kustomization.yaml")]
+    code, _, err = run(capsys, root, "add-secret", "shop", "TOKEN", "--secret", "db")
+    assert (code, err) == (0, "")
+    patch = "patches/secrets-patch.yaml"
+    assert found("never-refreshes") == [(each, f"overlays/{each}/{patch}") for each in ("dev", "production")]
+    assert found("key-lost") == [("", f"overlays/production/{patch}")]
+
+
+DELETION = HEAD.replace("db", "old") + "$patch: delete\n"
+
+
+@pytest.mark.parametrize("name", ["patch", "patches/secrets-patch"])
+def test_nothing_is_added_behind_a_patch_that_takes_a_resource_out(capsys, tmp_path, name):
+    """kustomize would panic; a file of its own is what it takes. A second secret goes there as well."""
+    root = tenant(
+        tmp_path,
+        base__kustomization="resources: [es.yaml, old.yaml]\n",
+        base__old=DEFINITION.replace("name: db", "name: old").replace("/url", "/old_url"),
+        overlays__dev__kustomization=FILES["overlays/dev/kustomization.yaml"].replace("patch.yaml", f"{name}.yaml"),
+        overlays__dev__patch=None,
+        **{f"overlays/dev/{name}": f"{FILES['overlays/dev/patch.yaml']}---\n{DELETION}"},
+    )
+    before = (root / TENANT / f"overlays/dev/{name}.yaml").read_bytes()
+    for secret in ("token", "second"):
+        code, _, err = run(capsys, root, "add-secret", "shop", "TOKEN", "--secret", secret)
+        assert (code, err) == (0, "")
+    assert (root / TENANT / f"overlays/dev/{name}.yaml").read_bytes() == before
+    own = "secrets-patch" if name == "patch" else "token-patch"
+    content = (root / TENANT / f"overlays/dev/patches/{own}.yaml").read_text()
+    assert [each["metadata"]["name"] for each in load_documents(content)] == ["token", "second"]
 
 
 def test_a_base_outside_of_the_tenants_folder_comes_along_for_the_proof(capsys, tmp_path):

@@ -32,7 +32,7 @@ def test_the_requests_of_one_run(tmp_path: Path) -> None:
     assert tenants.sha == sha
     assert tenants.ref == "main"
     assert tenants.repository == REPOSITORY
-    assert not tenants.in_workspace
+    assert tenants.workflow_root == ""
     for path, content in FILES.items():
         assert (Path(tenants.root) / path).read_bytes() == content
     assert f"{REPOSITORY} at commit {sha} (main)" in world.log.text

@@ -154,6 +154,70 @@ def test_aliases_that_stand_for_billions(tmp_path):
     )
 
 
+DEEP = "{a: " * 3000 + "1" + "}" * 3000
+DEEP_PATCH = "[{op: add, path: /data, value: " + DEEP + "}]"
+
+
+@pytest.mark.parametrize(
+    ("kustomization", "content", "place"),
+    [
+        ("resources: [r.yaml]", CONFIG_MAP + f"data: {DEEP}", "overlay/r.yaml:4"),
+        ("resources: [r.yaml]", f"{CONFIG_MAP}---\n{CONFIG_MAP}data:\n  {'- ' * 3000}a", "overlay/r.yaml:9"),
+        ("resources: [r.yaml]", '{"a":\n\t' * 200 + "1" + "}" * 200, "overlay/r.yaml:101"),
+        ("resources: [r.yaml]", (CONFIG_MAP + f"data: {DEEP}").encode("utf-16"), "overlay/r.yaml:4"),
+        ("configMapGenerator: [{name: x, files: [r.yaml]}]\nresources: [r.yaml]", f"a: {DEEP}", "overlay/r.yaml:1"),
+        ("resources: [r.yaml]\nconfigMapGenerator: [{name: x, files: [r.yaml]}]", f"a: {DEEP}", "overlay/r.yaml:1"),
+        ("crds: [r.yaml]", f"a: {DEEP}", "overlay/r.yaml:1"),
+        ("patches: [{path: r.yaml}]", DEEP_PATCH, "overlay/r.yaml:1"),
+        (f'# In one line\npatches: [{{patch: "{DEEP_PATCH}"}}]', "", "overlay/kustomization.yaml:2"),
+        (f"patches:\n- patch: |\n    a: 1\n    b: {DEEP}", "", "overlay/kustomization.yaml:2"),
+        (f"patchesStrategicMerge:\n- |\n    a: 1\n    b: {DEEP}", "", "overlay/kustomization.yaml:2"),
+        (f"transformers:\n- |\n  kind: PatchTransformer\n  patch: '{DEEP_PATCH}'", "", "overlay/kustomization.yaml:2"),
+        ("transformers: [r.yaml]", f"kind: PatchTransformer\npatch: '{DEEP_PATCH}'", "overlay/r.yaml:2"),
+    ],
+)
+def test_a_text_that_is_nested_deeply_is_refused_wherever_it_stands(tmp_path, kustomization, content, place):
+    """kustomize takes seconds for it, so it is not started; the place is that of the text."""
+    write(tmp_path, {"overlay/kustomization.yaml": kustomization, "overlay/r.yaml": content})
+    with pytest.raises(
+        RenderError, match="which as YAML is not read here: it is nested deeper than 100 levels"
+    ) as caught:
+        refuse_out_of_reach(tmp_path, tmp_path / "overlay")
+    assert str(caught.value.where) == place
+
+
+def test_what_might_be_nested_deeply_and_cannot_be_read_is_refused(tmp_path):
+    """kustomize reads some YAML that is not read here; what is plainly flat it may judge itself."""
+    broken = f"a: [\n---\nb: {DEEP}"
+    assert "which as YAML is not read here: did not find" in refused(tmp_path, "resources: [r.yaml]", r_yaml=broken)
+    aliased = "a: &a 1\nb: *a\nc: [\n"
+    assert "which as YAML is not read here: did not find" in refused(tmp_path, "resources: [r.yaml]", r_yaml=aliased)
+    write(tmp_path, {"overlay/r.yaml": "a: ["})
+    refuse_out_of_reach(tmp_path, tmp_path / "overlay")
+
+
+def test_texts_that_kustomize_takes_as_they_are_need_not_be_yaml(tmp_path):
+    """Literals, files of a generator and annotations: some other language, with brackets of its own."""
+    text = "server {\n" * 200 + "&a *b: ["
+    block = "\n".join(f"      {line}" for line in text.splitlines())
+    kustomization = (
+        f"configMapGenerator:\n- name: x\n  files: [r.yaml]\n  literals:\n  - |\n{block}\n"
+        f"commonAnnotations:\n  a: |\n{block}\n"
+    )
+    write(tmp_path, {"overlay/kustomization.yaml": kustomization, "overlay/r.yaml": text})
+    refuse_out_of_reach(tmp_path, tmp_path / "overlay")
+
+
+def test_a_text_is_looked_through_once(tmp_path, monkeypatch):
+    """However many overlays are made of it: that takes a third of a second for one as large as may be."""
+    looked = []
+    monkeypatch.setattr("secret_action.manifest.reach.refuse_traps", looked.append)
+    for overlay in ("a", "b"):
+        write(tmp_path, {f"{overlay}/kustomization.yaml": "resources: [../r.yaml]", "r.yaml": "only: here\n"})
+        refuse_out_of_reach(tmp_path, tmp_path / overlay)
+    assert looked == ["only: here\n"]
+
+
 def test_settings_of_plug_ins_that_cannot_be_read_are_refused(tmp_path):
     """kustomize reads some YAML that is not read here, and would fetch what it names."""
     unreadable = "kind: ConfigMapGenerator\nx: &a 1\ny: &a 2\nfiles: [http://127.0.0.1/]\n"
@@ -245,8 +309,9 @@ def test_it_renders_as_before_within_its_limits(tmp_path):
 
 def test_few_lines_of_aliases_are_counted_and_not_copied():
     """Also those that lead round in a circle."""
-    assert expanded_parts(compose_documents(LAUGHS)) > 10**8
-    assert expanded_parts(compose_documents("a: &a [*a]")) < 10
+    assert expanded_parts(LAUGHS) > 10**8
+    assert expanded_parts("a: &a [*a]") < 10
+    assert expanded_parts("a: &a [1, 1]\nb: &a [*a, *a]\nc: *a") == 1 + 3 + 3 + 7 + 7
 
 
 @pytest.mark.parametrize(
@@ -257,7 +322,7 @@ def test_what_is_counted_is_at_least_what_is_there(text):
     """It decides what is parsed at all."""
     nodes = compose_documents(text)
     assert nodes
-    assert parts_of(text) >= expanded_parts(nodes)
+    assert parts_of(text) >= expanded_parts(text)
 
 
 @pytest.mark.parametrize(

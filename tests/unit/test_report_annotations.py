@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import report_samples as samples
 
-from secret_action.model import Annotation, Location, Problem, Severity, Tenants, WorkloadResult, WorkloadState
+from secret_action.model import Annotation, Finding, Location, Problem, Severity, Tenants, WorkloadResult, WorkloadState
 from secret_action.report.annotations import LEVEL_LIMIT, MESSAGE_LIMIT, annotate
 
 
-def in_workspace(root: str = "/github/workspace") -> Tenants:
-    return replace(samples.TENANTS, root=root, in_workspace=True)
+def checked_out(root: str = "/github/workspace", workflow_root: str = "/github/workspace") -> Tenants:
+    return replace(samples.TENANTS, root=root, workflow_root=workflow_root)
 
 
 def test_errors_come_before_warnings_and_problems_before_findings() -> None:
@@ -32,9 +32,9 @@ def test_errors_come_before_warnings_and_problems_before_findings() -> None:
     ]
 
 
-def test_a_finding_points_at_its_line_when_the_manifest_is_in_the_workspace() -> None:
-    report = replace(samples.validating(), findings=(samples.finding(5),), tenants=in_workspace())
-    assert annotate(report, "/github/workspace") == [
+def test_a_finding_points_at_its_line_when_the_manifest_is_in_the_workflow_s_repository() -> None:
+    report = replace(samples.validating(), findings=(samples.finding(5),), tenants=checked_out())
+    assert annotate(report) == [
         Annotation(
             Severity.ERROR,
             "The key `/zerotouch/_ENV_/my-service/database_url` still names `_ENV_`.\n"
@@ -54,15 +54,18 @@ def test_what_keeps_a_tenant_from_being_judged_bears_that_tenant_s_name() -> Non
     assert [one.title for one in annotate(report)] == ["other"]
 
 
-def test_the_file_is_relative_to_the_workspace_wherever_the_checkout_lies_in_it() -> None:
-    report = replace(samples.validating(), tenants=in_workspace("/github/workspace/tenants-repo"))
-    files = {one.file for one in annotate(report, "/github/workspace")}
-    assert files == {"tenants-repo/tenants/my-service/overlays/prod/patches/secrets.yaml"}
+def test_the_file_is_relative_to_the_workflow_s_repository_wherever_its_checkout_lies() -> None:
+    """GitHub knows nothing of where the runner has it, and takes the file as it is given."""
+    file = "tenants/my-service/overlays/prod/patches/secrets.yaml"
+    below = "/github/workspace/checkout"
+    for root, shown in ((below, file), (f"{below}/deploy", f"deploy/{file}")):
+        report = replace(samples.validating(), tenants=checked_out(root, below))
+        assert {one.file for one in annotate(report)} == {shown}
 
 
 def test_elsewhere_the_place_is_in_the_text() -> None:
     report = replace(samples.missing(), findings=(samples.finding(),))
-    for one in annotate(report, "/github/workspace"):
+    for one in annotate(report):
         assert not one.file
         assert one.line is None
         assert "In tenants/my-service/overlays/prod/patches/secrets.yaml:1" in one.message
@@ -81,6 +84,42 @@ def test_more_than_github_takes_end_with_how_many_more_there_are() -> None:
     assert found[9].message == "16 more errors in the job summary."
     assert found[19].message == "16 more warnings in the job summary."
     assert found[29].message == "9"
+    assert (found[9].title, found[19].title) == ("secret-sync", "secret-sync"), "what is left out may be of other rules"
+
+
+def at_one_place(number: int, **changes: str) -> tuple[Finding, ...]:
+    """What one rule finds in one place in several overlays."""
+    return tuple(
+        replace(samples.finding(), message=f"Lost in {each}.", overlay=str(each), **changes) for each in range(number)
+    )
+
+
+def test_what_one_rule_finds_in_one_place_is_one_annotation() -> None:
+    """GitHub takes few, and shows them beside one another there."""
+    other = replace(samples.finding(), rule="key-lost")
+    milder = replace(samples.finding(), severity=Severity.WARNING)
+    findings = (*at_one_place(2), other, milder, *at_one_place(3)[2:])
+    found = annotate(replace(samples.validating(), findings=findings))
+    assert [(one.title, one.level) for one in found] == [
+        ("placeholder-left", Severity.ERROR),
+        ("key-lost", Severity.ERROR),
+        ("placeholder-left", Severity.WARNING),
+    ]
+    remedy, link = samples.finding().remedy, found[0].message.splitlines()[-1]
+    assert found[0].message == f"Lost in 0.\nLost in 1.\nLost in 2.\n{remedy}\n{link}"
+    own = [replace(each, remedy=f"Mend {each.overlay}.") for each in at_one_place(2)]
+    (only,) = annotate(replace(samples.validating(), findings=tuple(own)))
+    assert only.message == f"Lost in 0.\nMend 0.\nLost in 1.\nMend 1.\n{link}"
+
+
+def test_of_many_in_one_place_it_is_said_how_many_more_there_are() -> None:
+    (only,) = annotate(replace(samples.validating(), findings=at_one_place(1000, remedy="x" * 700)))
+    assert only.message.splitlines()[-2] == "926 more here: see the job summary."
+    assert "Lost in 1." in only.message
+    assert len(only.message) < MESSAGE_LIMIT
+    single = tuple(replace(samples.finding(number), rule="other") for number in range(LEVEL_LIMIT - 1))
+    found = annotate(replace(samples.validating(), findings=(*single, *at_one_place(5), samples.finding(99))))
+    assert found[-1].message == "6 more errors in the job summary."
 
 
 def test_a_message_is_no_longer_than_github_shows() -> None:

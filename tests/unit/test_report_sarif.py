@@ -121,7 +121,7 @@ def test_a_result_names_rule_level_and_place() -> None:
 
 
 def test_paths_are_of_the_tenants_repository_wherever_it_is_checked_out() -> None:
-    inside = replace(samples.TENANTS, root="/github/workspace/checkout", in_workspace=True)
+    inside = replace(samples.TENANTS, root="/github/workspace/checkout", workflow_root="/github/workspace")
     (result,) = results(validating(samples.finding(), tenants=inside))
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].startswith("tenants/my-service/")
 

@@ -28,7 +28,7 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
             f"It needs {need}, which is not used here: keep what it needs in the repository."
             if need
             else f"See for yourself: kubectl kustomize {overlay.folder}",
-            overlay.where,
+            overlay.error_at or overlay.where,
             (overlay.environment,),
         )
 
