@@ -11,7 +11,7 @@ from sandbox.real.cluster import RealCluster
 from secret_action.model import Diagnosis, RefreshState
 from tests.conformance.lab import Lab, ready
 from tests.conformance.product import MANAGED, Product
-from tests.conformance.refusals import full, refusing_secrets
+from tests.conformance.refusals import frozen, full, refusing_secrets
 from tests.conformance.stores import make_store, store_path
 
 pytestmark = pytest.mark.thorough
@@ -184,6 +184,20 @@ def test_a_secret_that_the_api_server_refuses(lab: Lab, product: Product) -> Non
     assert found["denied"].cause == "An admission webhook refuses what ESO writes: denied.example.com."
     assert "The admission webhook away.example.com does not answer" in found["away"].cause
     assert found["policy"].cause == f"A ValidatingAdmissionPolicy refuses what ESO writes: {lab.namespace}."
+
+
+@pytest.mark.parametrize("by", ["webhook", "policy"])
+def test_an_annotation_that_admission_refuses(lab: Lab, product: Product, by: str) -> None:
+    """With the status of a missing right, which it is not."""
+    es = product.deploy("x", parameter=lab.parameter(value="old"))
+    with frozen(lab, by, f"{lab.path}/x"):
+        (result,) = product.release(es, values={lab.parameter(value="old"): "new"})
+    assert result.state is RefreshState.FAILED
+    assert result.diagnosis is not None
+    who = {"webhook": "admission webhook frozen.example.com", "policy": f"ValidatingAdmissionPolicy {lab.namespace}"}
+    assert f"The {who[by]} does not let this account patch externalsecrets/x in" in result.diagnosis.cause
+    assert result.diagnosis.cause.endswith("(403): until Monday.")
+    assert "Role" not in result.diagnosis.remedy
 
 
 def test_a_namespace_without_room(lab: Lab, product: Product) -> None:
