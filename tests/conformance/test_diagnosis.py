@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.real.cluster import RealCluster
+from secret_action.errors import ManifestError
 from secret_action.model import Diagnosis, RefreshState
 from tests.conformance.lab import Lab, ready
 from tests.conformance.product import MANAGED, Product
@@ -173,6 +174,21 @@ def test_a_store_that_is_misspelt(lab: Lab, product: Product) -> None:
     assert found["x"].cause == (
         "There is no SecretStore my-servic-store in the cluster; SecretStore my-service-store may be meant."
     )
+
+
+def test_a_store_that_puts_a_prefix_before_each_key(lab: Lab, product: Product) -> None:
+    """What ESO looks for is named; a run that would change it ends before its first write."""
+    reference = make_store(lab, "store", aws={"prefix": "/team"})
+    path = lab.parameter(value="old")
+    found = diagnosed(product, x={"parameter": path, "secretStoreRef": reference})
+    assert found["x"].cause == (
+        f"ESO looks for the parameter /team{path}, which is not in SSM: the SecretStore store puts the prefix `/team` "
+        "before each key."
+    )
+    before = lab.aws.parameters()[path]
+    with pytest.raises(ManifestError, match=f"ESO reads /team{path}"):
+        product.release(product.rendered("x", parameter=path, secretStoreRef=reference), values={path: "new"})
+    assert lab.aws.parameters()[path] == before
 
 
 def test_a_secret_that_the_api_server_refuses(lab: Lab, product: Product) -> None:
