@@ -149,7 +149,8 @@ def diagnosis_page() -> str:
                 "What the run knows by itself is said without this table: a manifest that the cluster has not "
                 "taken over (with what differs, and what Argo CD or Flux says about it), an annotation that "
                 "something removes, a Secret that holds other bytes than were written, a right of the run's own "
-                "account that is missing, and an ExternalSecret that never refreshes.",
+                "account that is missing, an admission webhook or policy that refuses the run's own patch, and an "
+                "ExternalSecret that never refreshes.",
             ]
         )
         + "\n"

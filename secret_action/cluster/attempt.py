@@ -9,6 +9,7 @@ from enum import Enum, auto
 from secret_action.cluster.defaults import ESO, Defaults
 from secret_action.cluster.live import Object, ready
 from secret_action.cluster.proof import Verdict
+from secret_action.errors import SecretSyncError
 from secret_action.selector import Selector
 from secret_action.values import SecretValue
 
@@ -72,6 +73,8 @@ class Attempt:
     """Somebody took our annotation away."""
     retry: bool = False
     """The last request failed, and may be sent again."""
+    trouble: SecretSyncError | None = None
+    """Why our last patch failed."""
     events: tuple[Object, ...] | None = None
 
     @property

@@ -134,7 +134,7 @@ class Awaited:
                 self.live = answer
             if not self._holds(answer, now):
                 return  # what ESO reads with our token in it is not the manifest
-            attempt.patched, self.phase, attempt.last_at = answer, Phase.PROVING, now
+            attempt.patched, self.phase, attempt.last_at, attempt.trouble = answer, Phase.PROVING, now, None
             attempt.first_at = now if attempt.first_at is None else attempt.first_at
             if attempt.events is None and not attempt.failed and attempt.was_failing:
                 self.words = "It was failing before our annotation, and nothing shows that ESO has tried again."
@@ -211,6 +211,8 @@ class Awaited:
             state = RefreshState.FAILED if attempt.failed else RefreshState.NOT_PROVEN
             if attempt.patched and attempt.unmarked and not attempt.failed:
                 diagnosis = diagnosis or explanations.unmarked()
+            if attempt.trouble and not attempt.failed:
+                diagnosis = diagnosis or explanations.told(attempt.trouble)
             self._finish(state, detail, diagnosis=diagnosis)
 
     # --- what follows from it ---
@@ -296,7 +298,7 @@ class Awaited:
         self.words = words or f"ESO tried, and failed: {said}."
 
     def _patch_failed(self, error: SecretSyncError, now: float) -> None:
-        self.words = error.problems[0].what
+        self.words, self.attempt.trouble = error.problems[0].what, error
         if may_pass(error):
             self.attempt.retry, self.phase, self.attempt.last_at = True, Phase.PROVING, now
         else:

@@ -149,6 +149,15 @@ ANSWERS = (
 
 PARAMETERS = (
     Cause(
+        "parameter-prefixed",
+        "`Secret does not exist`, and the store has a `prefix`",
+        "ESO looks for {key_or_parameter}, which is not in SSM: the {store} puts the prefix `{prefix}` before each "
+        "key.",
+        "Take `spec.provider.aws.prefix` off the {store}, or let the ExternalSecret name a store that has none.",
+        MISSING,
+        lambda evidence, _: bool(evidence.store_prefix),
+    ),
+    Cause(
         "parameter-elsewhere",
         "`Secret does not exist`, and the parameter is there as this run sees it",
         "ESO does not find {key_or_parameter}, which this run does see: the {store} reads another region or account.",

@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterable
 
 from secret_action.cluster.attempt import Phase
 from secret_action.cluster.awaited import Awaited
+from secret_action.cluster.errors import Forbidden
 from secret_action.cluster.gitops import APPLICATIONS, Mark, Tool, mark_of, superseded
 from secret_action.cluster.outside import Outside
 from secret_action.cluster.paths import Place
+from secret_action.errors import SecretSyncError
 from secret_action.model import Deployer, Tenants
 from secret_action.ports import Log
 
@@ -46,11 +48,13 @@ class Deployers:
             self._looking, self._granted_before = True, frozenset(self._granted)
             self._outside.look_at_tools({one.target.key for one in waiting}, marks_of(pending), self._commit)
 
-    def asked(self, place: Place, *, granted: bool) -> None:
-        """What became of our request to look at the branch again."""
-        if granted:
+    def asked(self, place: Place, error: SecretSyncError | None) -> None:
+        """What became of our request to look at the branch again. error: why it could not be made."""
+        if error is None:
             self._granted.add(place)
             self._next_look = 0.0
+        elif not isinstance(error, Forbidden):  # that right is left to the reader
+            self._log.line(f"Argo CD is not asked to look at its branch again. {error.problems[0].what}")
 
     def seen(self, tools: Iterable[Tool], pending: Iterable[Awaited], now: float) -> None:
         """The tools as they are now."""

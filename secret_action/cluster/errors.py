@@ -11,12 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from secret_action.cluster import admission
 from secret_action.cluster.paths import Place
 from secret_action.errors import ClusterError, SecretSyncError
 from secret_action.masking import hidden
 from secret_action.model import Problem
 
 _LONGEST = 300  # characters of outside text that a message quotes
+_PASSING = (409, 429, 500, 502, 503, 504)
 
 
 class ApiError(ClusterError):
@@ -83,6 +85,8 @@ def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
     """The error for an answer that is not 2xx. verb: as RBAC names it. place: a raw path for what is no resource."""
     said = clean(_message(body))
     quoted = (f"The API server says: {said}",) if said else ()
+    if by_admission := admission.told(f"{verb} {place} ({status})", said):
+        return (Unavailable if status in _PASSING else Refused)(by_admission)
     match status:
         case 401:
             return Unauthorized(
@@ -103,7 +107,7 @@ def not_ok(verb: str, place: Place | str, status: int, body: bytes) -> ApiError:
             return NotFound(Problem(f"There is no {place} in the cluster (404).", causes=quoted))
         case 410:
             return Gone(Problem(f"The list of {place} is too old to go on from (410)."))
-        case 409 | 429 | 500 | 502 | 503 | 504:
+        case _ if status in _PASSING:
             return Unavailable(
                 Problem(
                     f"The API server could not {verb} {place} ({status}), and went on so.",

@@ -13,7 +13,7 @@ from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.errors import NotFound, one_line
 from secret_action.cluster.eso_log import NOTHING, Subject, errors_by_subject
 from secret_action.cluster.events import Warnings, events_of
-from secret_action.cluster.inspection import StoreKey, store_key
+from secret_action.cluster.inspection import StoreKey, prefix_of, store_key
 from secret_action.cluster.live import Object, entries, name_of, ready, section, text, uid_of
 from secret_action.cluster.paths import PODS, SERVICE_ACCOUNTS, Resource, store_resource
 from secret_action.cluster.targets import Target
@@ -68,6 +68,8 @@ class Evidence:
     """What the store says where it is not ready."""
     store_events: tuple[str, ...]
     store_region: str
+    store_prefix: str
+    """What the store puts before each key, so that ESO reads another parameter than the manifest names."""
     account: Account | None
     """The service account through which its store signs in to AWS."""
     operator_running: bool | None
@@ -128,6 +130,7 @@ class Gatherer:
             # Those of a ClusterSecretStore are in a namespace that we may not read; ESO's log has the same words.
             store_events=(store_events or _first(log, key)) if unready else (),
             store_region=text(store, "spec", "provider", "aws", "region"),
+            store_prefix=one_line(prefix_of(store)),
             account=self._account(store, target.namespace),
             operator_running=None if pods is None else any(map(_runs, pods)),
             operator_trouble=next(filter(None, map(_trouble, pods or ())), ""),

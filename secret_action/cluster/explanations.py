@@ -83,6 +83,7 @@ def differs(secret_name: str) -> Diagnosis:
     return Diagnosis(
         "ESO read after this run's write, and the Secret holds other bytes: another region or account is read, "
         "somebody else writes the Secret, or a parameter was changed meanwhile.",
-        "Compare the store's region and role with those of this run, and look who writes the Secret: `kubectl get "
+        "Compare the store's region and role with those of this run, see that it has no `prefix`, and look who writes "
+        "the Secret: `kubectl get "
         f"secret {secret_name} -o jsonpath='{{.metadata.managedFields[*].manager}}' --show-managed-fields`.",
     )

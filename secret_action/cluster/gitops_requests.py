@@ -41,10 +41,6 @@ def _tools(api: KubernetesApi, resource: Resource, keys: Set[Key], marks: Set[Ma
     return []
 
 
-def ask_to_refresh(api: KubernetesApi, place: Place) -> bool:
-    """Asks Argo CD to compare with the newest commit, as its own button does. False where we may not."""
-    try:
-        api.merge_patch(place, {"metadata": {"annotations": {REFRESH: "normal"}}})
-    except SecretSyncError:
-        return False
-    return True
+def ask_to_refresh(api: KubernetesApi, place: Place) -> None:
+    """Asks Argo CD to compare with the newest commit, as its own button does. Raises ClusterError where we may not."""
+    api.merge_patch(place, {"metadata": {"annotations": {REFRESH: "normal"}}})

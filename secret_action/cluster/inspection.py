@@ -112,6 +112,11 @@ def store_key(thing: Object, namespace: str) -> StoreKey:
     return kind, "" if kind == "ClusterSecretStore" else namespace, text(reference, "name")
 
 
+def prefix_of(store: Object) -> str:
+    """What a store puts before each key: with one, ESO reads other parameters than the manifests name."""
+    return text(store, "spec", "provider", "aws", "prefix")
+
+
 def inspect(
     api: KubernetesApi, external_secrets_: tuple[ExternalSecret, ...], settings: ClusterSettings, log: Log
 ) -> Inspection:
@@ -223,6 +228,11 @@ def _stores(
             warnings.append(
                 f"{kind} {name} is for the controller class `{controller}`: only an ESO that runs with "
                 f"`--controller-class={controller}` reads through it."
+            )
+        if prefix := prefix_of(store):
+            warnings.append(
+                f"{kind} {name} puts the prefix `{errors.clean(prefix)}` before each key, so ESO reads other "
+                "parameters than this run."
             )
         status, _, message = ready(store)
         if status != "True" and entries(section(store, "status"), "conditions"):

@@ -76,10 +76,10 @@ class ToolsSeen:
 
 @dataclass(frozen=True)
 class RefreshAsked:
-    """Argo CD has been asked to look again, unless we may not."""
+    """Argo CD has been asked to look again. error: why it could not be asked."""
 
     place: Place
-    granted: bool
+    error: SecretSyncError | None = None
 
 
 AboutOne = Seen | Annotated | HashRead | HashDropped | EventsRead

@@ -167,9 +167,10 @@ class Threads:
     def ask_to_refresh(self, place: Place) -> None:
         def job() -> RefreshAsked:
             try:
-                return RefreshAsked(place, gitops_requests.ask_to_refresh(self._api, place))
-            except Exception:
-                return RefreshAsked(place, granted=False)
+                gitops_requests.ask_to_refresh(self._api, place)
+            except Exception as error:
+                return RefreshAsked(place, understood(error))
+            return RefreshAsked(place)
 
         self._put(job)
 

@@ -12,9 +12,9 @@ from secret_action.cluster import explanations
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.comparison import measure
 from secret_action.cluster.deployed import differences
-from secret_action.cluster.errors import NotFound
-from secret_action.cluster.inspection import Found, Inspection, require
-from secret_action.cluster.live import cluster_owner, text
+from secret_action.cluster.errors import NotFound, clean
+from secret_action.cluster.inspection import Found, Inspection, prefix_of, require, store_key
+from secret_action.cluster.live import Object, cluster_owner, entries, section, text
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import ESO_GROUP, SECRETS, Place
 from secret_action.cluster.proof import without_secret
@@ -42,7 +42,11 @@ def prepare(
     value. Raises ManifestError for values that would not arrive and for manifests that the cluster does not take,
     ClusterError for a right that a rebuild lacks.
     """
-    if problems := (*_retired(inspection), *_undelivered(inspection, changed_paths, settings)):
+    if problems := (
+        *_retired(inspection),
+        *_misread(inspection, changed_paths),
+        *_undelivered(inspection, changed_paths, settings),
+    ):
         raise ManifestError(*problems)
     if settings.refresh == "force":
         rebuilt = [found for found in _managed(inspection) if found.never_refreshes and not found.barred]
@@ -68,6 +72,28 @@ def _retired(inspection: Inspection) -> Iterator[Problem]:
                 "api-version-retired).",
                 where=rendered.where,
             )
+
+
+def _misread(inspection: Inspection, changed: Set[str]) -> Iterator[Problem]:
+    """Values that change and that ESO would look for in another place, since the store has a prefix."""
+    for found in inspection.found:
+        rendered = found.external_secret
+        kind, _, name = key = store_key({"spec": rendered.spec}, found.target.namespace)
+        prefix = clean(prefix_of(inspection.stores.get(key, {})))
+        for reference in rendered.references if prefix and not _has_other_stores(rendered.spec) else ():
+            if reference.path in changed:
+                yield Problem(
+                    f"ExternalSecret {rendered.name} would never deliver the new value of {reference.path}: ESO reads "
+                    f"{prefix}{reference.path}, since the {kind} {name} puts the prefix `{prefix}` before each key.",
+                    "Take `spec.provider.aws.prefix` off the store, or name a store that has none. Nothing was "
+                    "written.",
+                    where=reference.where,
+                )
+
+
+def _has_other_stores(spec: Object) -> bool:
+    """Whether entries of it name stores of their own."""
+    return any("storeRef" in section(one, "sourceRef") for part in ("data", "dataFrom") for one in entries(spec, part))
 
 
 def _undelivered(inspection: Inspection, changed: Set[str], settings: ClusterSettings) -> Iterator[Problem]:

@@ -186,8 +186,8 @@ def await_all(
             case ToolsSeen(tools=tools):
                 deployers.seen(tools, pending.values(), now)
                 touched = list(pending)
-            case RefreshAsked(place=place, granted=granted):
-                deployers.asked(place, granted=granted)
+            case RefreshAsked(place=place, error=error):
+                deployers.asked(place, error)
             case None:
                 pass
             case _ if message.key in pending:

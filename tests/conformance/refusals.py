@@ -1,8 +1,9 @@
-"""What refuses a Secret that ESO writes: on the real API server the thing itself, on the stand-in its words."""
+"""What refuses ESO's writes or our own: on the real API server the thing itself, on the stand-in its words."""
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,6 @@ from sandbox.kubernetes_kinds import SECRET, Kind
 from tests.conformance.lab import Lab, Object, eventually
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-_SECRETS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
 _NOWHERE = "https://127.0.0.1:1"
 
 
@@ -32,7 +32,7 @@ def refusing_secrets(lab: Lab) -> Iterator[dict[str, str]]:
         with _on_the_stand_in(lab.cluster, lab.namespace, said):
             yield said
     else:
-        with _Webhook() as webhook, _on_the_real_one(lab, webhook, list(said)):
+        with _Webhook("not in this house") as webhook, _on_the_real_one(lab, webhook, list(said)):
             yield said
 
 
@@ -56,6 +56,33 @@ def full(lab: Lab) -> Iterator[str]:
 
 
 @contextmanager
+def frozen(lab: Lab, by: str, path: str) -> Iterator[None]:
+    """The object at this path may not be changed: a `webhook` or a `policy` answers with 403."""
+    plural, name = path.split("/")[-2:]
+    if isinstance(lab.cluster, KubernetesServer):
+        said = {
+            "webhook": 'admission webhook "frozen.example.com" denied the request: until Monday',
+            "policy": f"{plural} \"{name}\" is forbidden: ValidatingAdmissionPolicy '{lab.namespace}' with binding "
+            f"'{lab.namespace}' denied request: until Monday",
+        }
+        body = ApiError(403, "Forbidden", said[by]).status
+        lab.cluster.faults.add(("PATCH", re.escape(path)), status=403, body=body, times=None)
+        yield
+        lab.cluster.faults.clear()
+        return
+    rule = _rule("UPDATE", plural)
+    with _Webhook("until Monday", 403) as webhook:
+        objects = {
+            "webhook": _hooks(_hook(lab, rule, "frozen", name, webhook.client)),
+            "policy": _policy(lab, rule, name, "until Monday", "Forbidden"),
+        }
+        with _posted(lab, objects[by]):
+            change = {"metadata": {"annotations": {"tried": "yes"}}}
+            eventually(lambda: lab.cluster.request("PATCH", f"{path}?dryRun=All", change)[0] == 403)
+            yield
+
+
+@contextmanager
 def _on_the_stand_in(cluster: KubernetesServer, namespace: str, said: dict[str, str]) -> Iterator[None]:
     def admit(kind: Kind, obj: Object) -> None:
         name = obj["metadata"]["name"]
@@ -71,39 +98,54 @@ def _on_the_stand_in(cluster: KubernetesServer, namespace: str, said: dict[str, 
 
 @contextmanager
 def _on_the_real_one(lab: Lab, webhook: _Webhook, names: list[str]) -> Iterator[None]:
-    here = {"matchLabels": {"kubernetes.io/metadata.name": lab.namespace}}
+    rule = _rule("CREATE", "secrets")
+    denied = _hook(lab, rule, "denied", "denied", webhook.client)
+    away = _hook(lab, rule, "away", "away", {"url": f"{_NOWHERE}/"})
+    with _posted(lab, _hooks(denied, away) | _policy(lab, rule, "policy", "no such Secret here", "Invalid")):
+        for name in names:
+            _until_refused(lab, name)
+        yield
 
-    def hook(name: str, client: Object) -> Object:
-        only = [{"name": "name", "expression": f"object.metadata.name == '{name}'"}]
-        return {
-            "name": f"{name}.example.com", "clientConfig": client, "rules": [_SECRETS], "namespaceSelector": here,
-            "matchConditions": only, "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 1,
-        }  # fmt: skip
 
-    assert webhook.ca_pem is not None
-    authority = base64.b64encode(webhook.ca_pem.encode()).decode()
-    metadata = {"name": lab.namespace}
-    objects = {
-        "validatingwebhookconfigurations": {
-            "webhooks": [
-                hook("denied", {"url": f"{webhook.url}/", "caBundle": authority}),
-                hook("away", {"url": f"{_NOWHERE}/"}),
-            ]
-        },
-        "validatingadmissionpolicies": {
-            "spec": {
-                "matchConstraints": {"resourceRules": [_SECRETS], "namespaceSelector": here},
-                "validations": [{"expression": "object.metadata.name != 'policy'", "message": "no such Secret here"}],
-            }
-        },
+def _rule(operation: str, plural: str) -> Object:
+    return {"apiGroups": ["*"], "apiVersions": ["*"], "operations": [operation], "resources": [plural]}
+
+
+def _hook(lab: Lab, rule: Object, name: str, only: str, client: Object) -> Object:
+    """One webhook, asked about objects of the lab that are called so."""
+    condition = {"name": "name", "expression": f"object.metadata.name == '{only}'"}
+    return {
+        "name": f"{name}.example.com", "clientConfig": client, "rules": [rule], "namespaceSelector": _here(lab),
+        "matchConditions": [condition], "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 1,
+    }  # fmt: skip
+
+
+def _hooks(*hooks: Object) -> dict[str, Object]:
+    return {"validatingwebhookconfigurations": {"webhooks": list(hooks)}}
+
+
+def _policy(lab: Lab, rule: Object, refused: str, message: str, reason: str) -> dict[str, Object]:
+    """A policy against objects of the lab that are called so, and what puts it into force."""
+    validation = {"expression": f"object.metadata.name != '{refused}'", "message": message, "reason": reason}
+    constraints = {"resourceRules": [rule], "namespaceSelector": _here(lab)}
+    return {
+        "validatingadmissionpolicies": {"spec": {"matchConstraints": constraints, "validations": [validation]}},
         "validatingadmissionpolicybindings": {"spec": {"policyName": lab.namespace, "validationActions": ["Deny"]}},
     }
+
+
+def _here(lab: Lab) -> Object:
+    return {"matchLabels": {"kubernetes.io/metadata.name": lab.namespace}}
+
+
+@contextmanager
+def _posted(lab: Lab, objects: dict[str, Object]) -> Iterator[None]:
+    """These kinds of admission, each named after the lab."""
+    metadata = {"name": lab.namespace}
     for plural, content in objects.items():
         status, answer = lab.cluster.request("POST", f"{_ADMISSION}/{plural}", {"metadata": metadata, **content})
         assert status == 201, answer
     try:
-        for name in names:
-            _until_refused(lab, name)
         yield
     finally:
         for plural in objects:
@@ -119,10 +161,17 @@ def _until_refused(lab: Lab, name: str) -> None:
 class _Webhook(HttpServer):
     """An admission webhook that refuses everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, message: str, code: int = 400) -> None:
         super().__init__(tls=True)
+        self._status = {"message": message, "code": code}
+
+    @property
+    def client(self) -> Object:
+        """How the API server calls it."""
+        assert self.ca_pem is not None
+        return {"url": f"{self.url}/", "caBundle": base64.b64encode(self.ca_pem.encode()).decode()}
 
     def handle(self, request: Request) -> Response:
         review: dict[str, Any] = request.json()
-        answer = {"uid": review["request"]["uid"], "allowed": False, "status": {"message": "not in this house"}}
+        answer = {"uid": review["request"]["uid"], "allowed": False, "status": self._status}
         return json_response({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": answer})

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from sandbox.real.cluster import RealCluster
+from secret_action.errors import ManifestError
 from secret_action.model import Diagnosis, RefreshState
 from tests.conformance.lab import Lab, ready
 from tests.conformance.product import MANAGED, Product
-from tests.conformance.refusals import full, refusing_secrets
+from tests.conformance.refusals import frozen, full, refusing_secrets
 from tests.conformance.stores import make_store, store_path
 
 pytestmark = pytest.mark.thorough
@@ -175,6 +176,21 @@ def test_a_store_that_is_misspelt(lab: Lab, product: Product) -> None:
     )
 
 
+def test_a_store_that_puts_a_prefix_before_each_key(lab: Lab, product: Product) -> None:
+    """What ESO looks for is named; a run that would change it ends before its first write."""
+    reference = make_store(lab, "store", aws={"prefix": "/team"})
+    path = lab.parameter(value="old")
+    found = diagnosed(product, x={"parameter": path, "secretStoreRef": reference})
+    assert found["x"].cause == (
+        f"ESO looks for the parameter /team{path}, which is not in SSM: the SecretStore store puts the prefix `/team` "
+        "before each key."
+    )
+    before = lab.aws.parameters()[path]
+    with pytest.raises(ManifestError, match=f"ESO reads /team{path}"):
+        product.release(product.rendered("x", parameter=path, secretStoreRef=reference), values={path: "new"})
+    assert lab.aws.parameters()[path] == before
+
+
 def test_a_secret_that_the_api_server_refuses(lab: Lab, product: Product) -> None:
     """A webhook that says no, one that does not answer, a policy: none is called a template that fails."""
     with refusing_secrets(lab) as said:
@@ -184,6 +200,20 @@ def test_a_secret_that_the_api_server_refuses(lab: Lab, product: Product) -> Non
     assert found["denied"].cause == "An admission webhook refuses what ESO writes: denied.example.com."
     assert "The admission webhook away.example.com does not answer" in found["away"].cause
     assert found["policy"].cause == f"A ValidatingAdmissionPolicy refuses what ESO writes: {lab.namespace}."
+
+
+@pytest.mark.parametrize("by", ["webhook", "policy"])
+def test_an_annotation_that_admission_refuses(lab: Lab, product: Product, by: str) -> None:
+    """With the status of a missing right, which it is not."""
+    es = product.deploy("x", parameter=lab.parameter(value="old"))
+    with frozen(lab, by, f"{lab.path}/x"):
+        (result,) = product.release(es, values={lab.parameter(value="old"): "new"})
+    assert result.state is RefreshState.FAILED
+    assert result.diagnosis is not None
+    who = {"webhook": "admission webhook frozen.example.com", "policy": f"ValidatingAdmissionPolicy {lab.namespace}"}
+    assert f"The {who[by]} does not let this account patch externalsecrets/x in" in result.diagnosis.cause
+    assert result.diagnosis.cause.endswith("(403): until Monday.")
+    assert "Role" not in result.diagnosis.remedy
 
 
 def test_a_namespace_without_room(lab: Lab, product: Product) -> None:

@@ -11,6 +11,7 @@ from secret_action.cluster.workloads import look
 from secret_action.model import WorkloadState
 from secret_action.ports import SystemClock
 from tests.conformance.lab import eventually
+from tests.conformance.refusals import frozen
 from tests.conformance.shop import RELOADER, Shop, a_second, available, define_rollouts, rollout_pod, states
 
 pytestmark = pytest.mark.thorough
@@ -108,6 +109,20 @@ def test_new_pods_that_crash_end_the_wait_with_what_they_said(shop: Shop) -> Non
     for words in ("CrashLoopBackOff", "exit code 1", CRASHED):
         assert words in failed.detail
     assert failed.command.startswith(f"kubectl -n {shop.namespace} logs web-")
+
+
+def test_a_roll_that_admission_refuses_is_told_as_that(shop: Shop) -> None:
+    """Not as a right that is missing."""
+    shop.sync()
+    a_second()
+    shop.run("Deployment", "web")
+    a_second()
+    shop.parameter("key", "two")
+    with frozen(shop, "webhook", shop.place("Deployment", "web")):
+        failed = shop.release()["web"]
+    assert failed.state is WorkloadState.FAILED
+    assert "The admission webhook frozen.example.com does not let this account patch deployments/web" in failed.detail
+    assert "(403): until Monday." in failed.detail
 
 
 def test_an_exceeded_progress_deadline_ends_the_wait(shop: Shop) -> None:

@@ -191,6 +191,85 @@ def test_each_refusal_is_told_in_words(status, kind, words):
     assert len(transport.sent) == 1
 
 
+WEBHOOK = 'admission webhook "frozen.example.com" denied the request'
+ADMISSION = {
+    "a webhook": (403, f"{WEBHOOK}: [frozen] until Monday.", "admission webhook frozen.example.com", "[frozen] until"),
+    "a webhook with a status of its own": (404, f'{WEBHOOK}: User "x" cannot patch', "frozen.example.com", "cannot"),
+    "a webhook of few words": (400, f"{WEBHOOK} without explanation", "frozen.example.com", "does not say why"),
+    "a policy": (
+        422,
+        "externalsecrets.external-secrets.io \"a\" is forbidden: ValidatingAdmissionPolicy 'frozen' with binding 'all' "
+        "denied request: until Monday",
+        "ValidatingAdmissionPolicy frozen",
+        "until Monday",
+    ),
+    "a policy that mutates": (403, "policy 'm' with binding 'b' denied request: no such field", "policy m", "no such"),
+    "a quota": (
+        403,
+        'deployments.apps "web" is forbidden: exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1',
+        "ResourceQuota few",
+        "requested: pods=1",
+    ),
+    "PodSecurity": (
+        403,
+        'deployments.apps "web" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true',
+        "PodSecurity level restricted:latest",
+        "runAsNonRoot",
+    ),
+    "another plug-in": (
+        403,
+        'deployments.apps "web" is forbidden: maximum cpu usage per Pod is 1',
+        "cluster's admission control",
+        "maximum cpu",
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "said", "who", "words"), ADMISSION.values(), ids=ADMISSION.keys())
+def test_what_admission_refuses_is_no_missing_right(status, said, who, words):
+    """Who refuses, and what it says; a Role would help nobody."""
+    kubernetes, transport = api(Answer(status, {"message": said}))
+    with pytest.raises(errors.Refused) as caught:
+        kubernetes.merge_patch(ES.at("shop", "a"), {})
+    (problem,) = caught.value.problems
+    assert problem.what.startswith("The ")
+    assert f"{who} does not let this account patch externalsecrets/a in namespace shop ({status})" in problem.what
+    assert words in problem.what
+    assert not problem.what.endswith("..")
+    assert "Role" not in problem.remedy
+    assert len(transport.sent) == 1
+
+
+def test_what_admission_says_holds_no_value(monkeypatch):
+    """A webhook may quote the object."""
+    redactor = masking.Redactor()
+    redactor.add("pa55-in-a-webhook")
+    monkeypatch.setattr(masking, "_active", [redactor])
+    kubernetes, _ = api(Answer(403, {"message": f"{WEBHOOK}: pa55-in-a-webhook is weak"}))
+    with pytest.raises(errors.Refused) as caught:
+        kubernetes.merge_patch(ES.at("shop", "a"), {})
+    assert "pa55" not in str(caught.value)
+
+
+def test_rbacs_own_no_is_a_missing_right():
+    """Whatever the object and the user are called."""
+    said = (
+        'deployments.apps "exceeded quota" is forbidden: User "admission webhook" cannot patch resource "deployments"'
+    )
+    kubernetes, _ = api(Answer(403, {"message": said}))
+    with pytest.raises(errors.Forbidden):
+        kubernetes.merge_patch(ES.at("shop", "a"), {})
+
+
+def test_a_webhook_that_does_not_answer_is_tried_again_and_named():
+    """It may come back."""
+    said = 'Internal error occurred: failed calling webhook "away.example.com": failed to call webhook: no endpoints'
+    kubernetes, transport = api(*[Answer(500, {"message": said})] * 5)
+    with pytest.raises(errors.Unavailable, match=r"The admission webhook away\.example\.com does not answer"):
+        kubernetes.merge_patch(ES.at("shop", "a"), {})
+    assert len(transport.sent) == 5
+
+
 def test_a_login_page_is_no_api_server():
     """A good status with another body."""
     kubernetes, _ = api(Answer(200, b"<html>"))
@@ -345,7 +424,8 @@ def test_a_look_at_tools_that_nobody_foresaw_is_answered_all_the_same():
         message = threads.next(5.0)
         assert message is not None
         answers += [message] if isinstance(message, ToolsSeen | RefreshAsked) else []
-    assert set(answers) == {ToolsSeen(()), RefreshAsked(APPLICATIONS.at("argocd", "x"), granted=False)}
+    assert all(answer == ToolsSeen(()) or isinstance(answer.error, ClusterError) for answer in answers)
+    assert sum(answer == ToolsSeen(()) for answer in answers) == 20
     threads.close()
     cluster.over.set()
 

@@ -37,6 +37,7 @@ def evidence(*events, **changes):
         "store_condition": "",
         "store_events": (),
         "store_region": "eu-west-1",
+        "store_prefix": "",
         "account": None,
         "operator_running": True,
         "operator_trouble": "",
@@ -75,6 +76,19 @@ ROWS = {
     "parameter elsewhere": (
         evidence("error processing spec.data[0] (key: /p/a), err: Secret does not exist", parameters={"/p/a": True}),
         "reads another region or account",
+    ),
+    "parameter behind a prefix": (
+        evidence(entry("Secret does not exist"), parameters={"/p/a": True}, store_prefix="/team"),
+        "ESO looks for the parameter /team/p/a, which is not in SSM: the ClusterSecretStore aws-parameter-store puts "
+        "the prefix `/team` before each key.",
+    ),
+    "parameter behind a prefix, which is no backoff": (
+        evidence(entry("Secret does not exist"), parameters={"/p/a": True}, store_prefix="/team", answered=False),
+        "puts the prefix `/team` before each key",
+    ),
+    "access denied behind a prefix": (
+        evidence(DENIED.format("ssm:GetParameter"), store_prefix="/team"),
+        "may not read the parameter /team/p/a from SSM",
     ),
     "access denied": (evidence(DENIED.format("ssm:GetParameter")), "may not read the parameter /p/a from SSM"),
     "clock": (

@@ -9,7 +9,7 @@ from secret_action.cluster.attempt import Terms
 from secret_action.cluster.awaited import Awaited
 from secret_action.cluster.deployed import deployment
 from secret_action.cluster.deployers import NOWHERE, Deployers
-from secret_action.cluster.errors import Forbidden, NotFound
+from secret_action.cluster.errors import Forbidden, NotFound, Refused
 from secret_action.cluster.gitops import APPLICATIONS, KUSTOMIZATIONS, Mark, mark_of, superseded, tool_of
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.targets import Target
@@ -247,7 +247,7 @@ def test_argo_is_asked_once_and_believed_after_it_has_looked():
         deployers.seen([read], [one], 1.0)
     assert (outside.asked, "superseded" in one.words) == (["shop"], False)
     deployers.tick([one], 7.0)
-    deployers.asked(read.place, granted=True)
+    deployers.asked(read.place, None)
     deployers.seen([read], [one], 7.0)
     assert one.phase.name == "DEPLOYING"
     deployers.tick([one], 13.0)
@@ -259,6 +259,20 @@ def test_argo_is_asked_once_and_believed_after_it_has_looked():
     assert one.phase.name == "ANNOTATING"
     (said,) = log.lines
     assert said == f"{read.words}; this run judged commit aaaaaaa"
+
+
+@pytest.mark.parametrize(("error", "told"), [(Refused(Problem("Frozen.")), True), (Forbidden(Problem("no")), False)])
+def test_a_request_to_argo_that_is_refused_is_told_once_and_not_believed(error, told):
+    """Where it is no more than a right that nobody need give, in silence."""
+    log = Log()
+    deployers = Deployers(Outside(), log, TENANTS)
+    read = tool_of(APPLICATIONS, application(source=SOURCE), OURS)
+    one = waiting(Outside())
+    deployers.asked(read.place, error)
+    deployers.tick([one], 7.0)
+    deployers.seen([read], [one], 7.0)
+    assert "superseded" not in one.words
+    assert any("is not asked to look at its branch again. Frozen." in line for line in log.lines) is told
 
 
 def test_nothing_is_looked_for_where_all_is_deployed():

@@ -110,6 +110,30 @@ def test_a_change_that_reaches_no_secret_is_refused(lab):
         assert "OnChange" not in said
 
 
+def test_a_change_behind_a_prefix_is_refused(lab):
+    """ESO would read another parameter; where nothing changes that is a warning."""
+    store = {"apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore"}
+    aws = {"service": "ParameterStore", "region": "us-east-1", "prefix": "/team"}
+    lab.server.apply({**store, "metadata": {"name": "aws-parameter-store"}, "spec": {"provider": {"aws": aws}}})
+    with pytest.raises(ManifestError) as error:
+        lab.prepare(rendered())
+    (said,) = problems(error)
+    assert f"would never deliver the new value of {PATH}: ESO reads /team{PATH}" in said
+    assert "Take `spec.provider.aws.prefix` off the store" in said
+    assert "Nothing was written" in said
+    inspection = lab.prepare(rendered(), changed=())
+    assert any("puts the prefix `/team` before each key" in warning for warning in inspection.warnings)
+
+
+def test_entries_with_stores_of_their_own_are_left_to_the_proof(lab):
+    """The prefix of another store is not theirs."""
+    store = {"apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore"}
+    aws = {"service": "ParameterStore", "region": "us-east-1", "prefix": "/team"}
+    lab.server.apply({**store, "metadata": {"name": "aws-parameter-store"}, "spec": {"provider": {"aws": aws}}})
+    source = {"storeRef": {"name": "other", "kind": "ClusterSecretStore"}}
+    lab.prepare(rendered(data=[{"secretKey": "K0", "remoteRef": {"key": PATH}, "sourceRef": source}]))
+
+
 def test_a_store_of_another_controller_class_is_told_and_left_to_the_proof(lab):
     """An ESO of that class may run beside the usual one, and may have synced it before."""
     lab.apply(rendered())

@@ -266,6 +266,18 @@ def test_a_patch_that_is_refused_ends_it():
     assert (result.diagnosis.cause, result.diagnosis.remedy) == ("You may not.", "Add this rule.")
 
 
+def test_a_patch_that_never_passes_is_the_cause():
+    """ESO cannot have looked at what was never annotated."""
+    result = run(World(live(), patches=[BUSY] * 99), timeout=20.0)
+    assert result.state is RefreshState.NOT_PROVEN
+    assert result.diagnosis.cause == "The API server is busy."
+
+
+def test_a_patch_that_passed_is_not_the_cause():
+    """ESO does not answer after it."""
+    assert run(World(live(), patches=[BUSY, None]), timeout=20.0).diagnosis is None
+
+
 def test_a_hash_that_cannot_be_read_now_is_read_again():
     """An API server that is busy for a moment."""
     world = World(live(), syncs, [BUSY, secret_of("the value")])
