@@ -56,7 +56,11 @@ class Attempt:
 
     pause: float
     patched: Object = field(default_factory=dict)
-    """As the API server returned it for our last patch."""
+    """As the API server returned it for our last patch that it stored with our token in it."""
+    token: str = ""
+    """That token."""
+    dropped: int = 0
+    """How often in a row it was stored without."""
     first_at: float | None = None
     last_at: float = 0.0
     proven: Verdict | None = None

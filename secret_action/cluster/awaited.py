@@ -25,11 +25,11 @@ from secret_action.cluster.live import (
 )
 from secret_action.cluster.outside import Outside
 from secret_action.cluster.proof import (
-    ANNOTATION,
     Outcome,
     Verdict,
     failed_attempts,
     is_later,
+    is_marked,
     judge,
     never_refreshes,
     without_secret,
@@ -40,6 +40,7 @@ from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, Diagnosis, RefreshResult, RefreshState
 
 _LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may be 7 minutes away
+_MOST_DROPPED = 5  # annotations in a row that are stored without our token
 
 
 @dataclass
@@ -134,15 +135,17 @@ class Awaited:
                 self.live = answer
             if not self._holds(answer, now):
                 return  # what ESO reads with our token in it is not the manifest
-            attempt.patched, self.phase, attempt.last_at = answer, Phase.PROVING, now
+            if not is_marked(answer, self.token):
+                self._dropped(now)
+                return
+            attempt.patched, attempt.token, attempt.dropped, attempt.retry = answer, self.token, 0, False
+            self.phase, attempt.last_at = Phase.PROVING, now
             attempt.first_at = now if attempt.first_at is None else attempt.first_at
             if attempt.events is None and not attempt.failed and attempt.was_failing:
                 self.words = "It was failing before our annotation, and nothing shows that ESO has tried again."
                 self.outside.read_events(self.target.key, uid_of(answer))
             self._judge(now)
-            if section(answer, "metadata", "annotations").get(ANNOTATION) != self.token:
-                attempt.unmarked = True  # an admission webhook took it away at once
-            elif self.rebuilds and self.phase is Phase.PROVING:
+            if self.rebuilds and self.phase is Phase.PROVING:
                 self.outside.drop_hash(self.target.key, self._secret_name)
 
     def hash_dropped(self, answer: Object | SecretSyncError, now: float) -> None:
@@ -170,7 +173,7 @@ class Awaited:
         """Time has passed: what has waited long enough is tried again."""
         attempt = self.attempt
         waited = now - attempt.last_at
-        soon = waited >= self.terms.pause / 5
+        soon = waited >= self.terms.pause / 5 * 2 ** max(0, attempt.dropped - 1)
         if attempt.retry:
             if soon:
                 attempt.retry = False
@@ -265,7 +268,7 @@ class Awaited:
 
     def _judge(self, now: float) -> None:
         attempt = self.attempt
-        verdict = judge(attempt.patched, self.live, self.token) if self.live is not None else Verdict(Outcome.GOING)
+        verdict = judge(attempt.patched, self.live, attempt.token) if self.live is not None else Verdict(Outcome.GOING)
         gone = verdict.outcome in (Outcome.RECREATED, Outcome.GOING)
         if not gone and not self._holds(self.live, now):
             return
@@ -294,6 +297,15 @@ class Awaited:
         self.attempt.failed = self.attempt.answered = True
         said = clean(ready(self.live or self.attempt.patched)[2]) or "it does not say why"
         self.words = words or f"ESO tried, and failed: {said}."
+
+    def _dropped(self, now: float) -> None:
+        """Our patch was accepted, and the annotation is not in it. What drops it may be mended: it is tried again."""
+        attempt, self.words = self.attempt, "The cluster drops our annotation as it is written."
+        attempt.dropped += 1
+        if attempt.dropped < _MOST_DROPPED:
+            attempt.retry, self.phase, attempt.last_at = True, Phase.PROVING, now
+        else:
+            self._finish(RefreshState.FAILED, self.words)
 
     def _patch_failed(self, error: SecretSyncError, now: float) -> None:
         self.words = error.problems[0].what

@@ -148,7 +148,8 @@ def _failure(one: Awaited) -> Failure | None:
     known = result.diagnosis is not None
     if result.state not in _UNHAPPY or (known and one.live is not None):
         return None
-    return Failure(one.target, one.live, answered=one.attempt.answered, known=known)
+    attempt = one.attempt
+    return Failure(one.target, one.live, answered=attempt.answered, dropped=attempt.dropped > 0, known=known)
 
 
 def await_all(

@@ -170,6 +170,33 @@ def test_an_annotation_that_never_stays_is_told():
     assert "removes the annotation" in result.diagnosis.cause
 
 
+@pytest.mark.parametrize("secret", [secret_of("old"), secret_of("the value")])
+def test_an_annotation_that_is_not_stored_proves_nothing(secret):
+    """An admission webhook drops it: what ESO synced before is no answer to it, whatever the Secret holds."""
+    before = synced(live())
+    world = World(before, secrets=[secret], patches=[before] * 9)
+    result = run(world)
+    assert (result.state, result.ok) == (RefreshState.FAILED, False)
+    assert "drops our annotation" in result.detail
+    assert world.tokens == [TOKEN] * 5
+    assert world.at < 30
+
+
+def test_an_annotation_that_is_not_stored_at_first_is_sent_again():
+    """The webhook that dropped it is mended meanwhile."""
+    before = synced(live())
+    world = World(before, syncs, [secret_of("the value")], patches=[before, before, None])
+    assert run(world).state is RefreshState.PROVEN
+    assert world.tokens == [TOKEN] * 3
+
+
+def test_an_annotation_that_is_dropped_for_another_one_proves_nothing():
+    """A webhook puts an old token back."""
+    before = live(annotations={"force-sync": "run-6"})
+    world = World(synced(before), patches=[synced(before)] * 9)
+    assert run(world, values={}).state is RefreshState.FAILED
+
+
 def test_a_recreated_one_is_begun_anew():
     """Another uid: nothing that was known of the old one counts."""
     new = live(uid="u2", version=50, syncedResourceVersion="", ready=None)
