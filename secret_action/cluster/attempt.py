@@ -72,6 +72,10 @@ class Attempt:
     """Something tells of an attempt of ESO's after our annotation."""
     differs: bool = False
     """Proven, and the Secret holds something else."""
+    doubts: int = 0
+    """Looks that showed it proven, and that others may have written the Secret since."""
+    doubted: str = ""
+    """What the last look says of that; empty where there is no doubt."""
     unmarked: bool = False
     """Somebody took our annotation away."""
     retry: bool = False
@@ -86,4 +90,4 @@ class Attempt:
     @property
     def stuck(self) -> bool:
         """Another annotation may help."""
-        return self.failed or self.was_failing or self.differs
+        return self.failed or self.was_failing or self.differs or bool(self.doubted)

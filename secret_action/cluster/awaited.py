@@ -36,10 +36,12 @@ from secret_action.cluster.proof import (
 )
 from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target
+from secret_action.cluster.writers import unseen_write
 from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, Diagnosis, RefreshResult, RefreshState
 
 _LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may be 7 minutes away
+_MOST_DOUBTS = 3  # looks that show a later write of others: where they write all the time, no sync ends that
 _MOST_DROPPED = 5  # annotations in a row that are stored without our token
 
 
@@ -160,7 +162,9 @@ class Awaited:
         if isinstance(answer, SecretSyncError) and may_pass(answer):
             self.attempt.retry, self.attempt.last_at = True, now
         else:
-            self._compared(self._measure.of(answer), now)
+            seen = {} if isinstance(answer, SecretSyncError) else answer
+            annotated = self.attempt.patched if self.attempt.proven else {}
+            self._compared(self._measure.of(answer, unseen_write(seen, self.target.name, annotated)), now)
 
     def events_read(self, events: tuple[Object, ...]) -> None:
         """ESO's events about it: the first reading is what later ones are compared with."""
@@ -204,7 +208,7 @@ class Awaited:
             self._finish(self._proven_state, detail, ContentState.DIFFERS, diagnosis)
         elif attempt.proven is not None:
             why = trouble.problems[0].what if trouble else "the time ran out."
-            self._finish(self._proven_state, f"Content not checked: {why}")
+            self._finish(self._proven_state, attempt.doubted or f"Content not checked: {why}")
         elif self.phase is Phase.DEPLOYING:
             unmanaged = self._deployment.only_label_missing
             state = RefreshState.NOT_MANAGED if unmanaged else RefreshState.NOT_DEPLOYED
@@ -325,13 +329,16 @@ class Awaited:
         content = states[found.matches]
         if attempt.proven is None:  # looked before anything was annotated
             if self.never and (found.matches or not self.rebuilds):
-                self._finish_never(content, found.words)
+                self._finish_never(content, found)
             elif found.matches:
                 self._finish(RefreshState.UP_TO_DATE, "", content)
             else:
                 self._annotate(now, again=False)
         elif found.matches is False:
-            attempt.differs, self.words = True, found.words
+            attempt.differs, attempt.doubted, self.words = True, "", found.words
+            self.phase, attempt.last_at = Phase.PROVING, now
+        elif self._doubts(found):
+            attempt.differs, attempt.doubted, self.words = False, found.words, found.words
             self.phase, attempt.last_at = Phase.PROVING, now
         else:
             attempt.differs = False
@@ -339,16 +346,22 @@ class Awaited:
             words = (attempt.proven.words, rebuilt, found.words)
             self._finish(self._proven_state, " ".join(filter(None, words)), content)
 
-    def _finish_never(self, content: ContentState, words: str) -> None:
+    def _doubts(self, found: Comparison) -> bool:
+        """Whether another sync, well after what others wrote, may show what theirs was worth."""
+        self.attempt.doubts += found.doubt is not None
+        return found.doubt is not None and self.attempt.doubts < _MOST_DOUBTS
+
+    def _finish_never(self, content: ContentState, found: Comparison) -> None:
         changed, live = self._measure.changed, self.live or {}
         if without_secret(section(live, "spec")):
             # Nothing holds an old value: what changed is delivered by others, or was refused before it was written.
             self._finish(RefreshState.NEVER_REFRESHES, explanations.left_alone(self.never, ""))
             return
-        detail = explanations.left_alone(self.never, words)
+        detail = explanations.left_alone(self.never, found.words)
         if content is ContentState.NOT_CHECKED:
             detail += explanations.unknown_content(self._secret_name, cluster_owner(live))
-        if changed and content is not ContentState.PROVEN:
+        # Restored from a backup, a Secret is written by others, and ESO's hash on it is that of the new value.
+        if changed and content is not ContentState.PROVEN and found.doubt is None:
             self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed, live))
         else:
             diagnosis = explanations.never(self.never, [], live) if content is ContentState.DIFFERS else None
