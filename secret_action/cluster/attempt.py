@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -48,6 +49,8 @@ class Terms:
     notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     defaults: Defaults = field(default_factory=lambda: ESO)
+    written_at: float = math.inf
+    """A resourceVersion: whatever has a higher one was stored after this run's write. Infinite where none is known."""
 
 
 @dataclass

@@ -19,7 +19,9 @@ from secret_action.cluster.live import (
     Object,
     cluster_owner,
     ready,
+    resource_version,
     section,
+    synced_version_of,
     target_name,
     uid_of,
 )
@@ -28,6 +30,7 @@ from secret_action.cluster.proof import (
     Outcome,
     Verdict,
     failed_attempts,
+    first_synced,
     is_later,
     is_marked,
     judge,
@@ -68,6 +71,8 @@ class Awaited:
     attempt: Attempt = field(init=False)
     _check: DeploymentCheck = field(init=False)
     _deployment: Deployment = NOT_LOOKED_AT
+    _unsynced: str = ""
+    """Its uid, where it was stored after this run's write as one that ESO had never synced."""
     _tool: Tool | None = None
     _superseded: str = ""
     _measure: Measure = field(default_factory=lambda: Measure("", Expectation("it is not deployed")))
@@ -112,7 +117,7 @@ class Awaited:
 
     def seen(self, live: Object | None, now: float) -> None:
         """The ExternalSecret as the cluster has it now; None where it is not there."""
-        self.live, self.looked_at = live, True
+        self._take(live)
         if self.phase is Phase.DEPLOYING:
             self._look(now)
         elif self.phase is Phase.PROVING:
@@ -134,7 +139,7 @@ class Awaited:
             self._patch_failed(answer, now)
         else:
             if self.live is not None and is_later(answer, self.live):
-                self.live = answer
+                self._take(answer)
             if not self._holds(answer, now):
                 return  # what ESO reads with our token in it is not the manifest
             if not is_marked(answer, self.token):
@@ -222,6 +227,11 @@ class Awaited:
 
     # --- what follows from it ---
 
+    def _take(self, live: Object | None) -> None:
+        self.live, self.looked_at = live, True
+        if live is not None and not synced_version_of(live) and (resource_version(live) or 0) > self.terms.written_at:
+            self._unsynced = uid_of(live)
+
     def _look(self, now: float) -> None:
         """Is it deployed? Then the next step."""
         live, self._deployment = self.live, self._stands(self.live)
@@ -276,6 +286,12 @@ class Awaited:
         gone = verdict.outcome in (Outcome.RECREATED, Outcome.GOING)
         if not gone and not self._holds(self.live, now):
             return
+        if verdict.outcome in (Outcome.WAITING, Outcome.UNMARKED) and self._settled():
+            # Its first sync overtook our annotation, and there will be no other.
+            verdict = self._first_synced()
+            if verdict.outcome is Outcome.WAITING:
+                self._begin(self.live or {}, now)
+                return
         attempt.unmarked = verdict.outcome is Outcome.UNMARKED
         match verdict.outcome:
             case Outcome.SYNCED | Outcome.SYNCED_WEAKLY:
@@ -296,6 +312,19 @@ class Awaited:
                 self.words = verdict.words
             case Outcome.WAITING:
                 pass
+
+    def _settled(self) -> bool:
+        """Whether it has become one that no annotation refreshes since it was begun with."""
+        return not self.never and self.live is not None and never_refreshes(self.live) is not None
+
+    def _first_synced(self) -> Verdict:
+        if self.live is None or self._unsynced != uid_of(self.live):
+            return Verdict(Outcome.WAITING)
+        never = never_refreshes(self.live) or ""
+        verdict = first_synced(self.live, never)
+        if verdict.outcome is not Outcome.WAITING:
+            self.never = never
+        return verdict
 
     def _has_failed(self, words: str = "") -> None:
         self.attempt.failed = self.attempt.answered = True
@@ -334,6 +363,9 @@ class Awaited:
                 self._finish(RefreshState.UP_TO_DATE, "", content)
             else:
                 self._annotate(now, again=False)
+        elif found.matches is False and self.never and not self.rebuilds:
+            diagnosis = explanations.never(self.never, self._measure.changed, self.live or {})
+            self._finish(self._proven_state, found.words, content, diagnosis)
         elif found.matches is False:
             attempt.differs, attempt.doubted, self.words = True, "", found.words
             self.phase, attempt.last_at = Phase.PROVING, now
@@ -349,7 +381,8 @@ class Awaited:
     def _doubts(self, found: Comparison) -> bool:
         """Whether another sync, well after what others wrote, may show what theirs was worth."""
         self.attempt.doubts += found.doubt is not None
-        return found.doubt is not None and self.attempt.doubts < _MOST_DOUBTS
+        helps = self.attempt.doubts < _MOST_DOUBTS and (self.rebuilds or not self.never)
+        return found.doubt is not None and helps
 
     def _finish_never(self, content: ContentState, found: Comparison) -> None:
         changed, live = self._measure.changed, self.live or {}

@@ -115,6 +115,20 @@ def _synced(observed: Object, words: str = "", outcome: Outcome = Outcome.SYNCED
     return Verdict(outcome, words)
 
 
+def first_synced(observed: Object, never: str) -> Verdict:
+    """What it shows where, after this run's write, it was stored as one that ESO had never synced, and now has.
+
+    Causal as well: ESO writes its status with the resourceVersion that it read, so what it read was stored after our
+    write, and it asked the provider after that. It must have read this very spec; and an immutable target may have been
+    there before. never: why our annotation makes it sync no more.
+    """
+    metadata = section(observed, "metadata")
+    read = synced_version_of(observed).partition("-")[0] == str(metadata.get("generation"))
+    if not read or section(observed, "spec", "target").get("immutable") is True:
+        return Verdict(Outcome.WAITING)
+    return _synced(observed, f"Its first sync came after this run's write; an annotation does not refresh it: {never}.")
+
+
 def is_marked(thing: Object, token: str) -> bool:
     """Whether an ExternalSecret carries this token."""
     return section(thing, "metadata", "annotations").get(ANNOTATION) == token
@@ -154,8 +168,12 @@ def never_refreshes(live: Object) -> str | None:
     spec = section(live, "spec")
     if why := without_secret(spec) or pinned(spec) or taken_away(live):
         return why
-    if not synced_version_of(live):
-        return None
+    return settled(live) if synced_version_of(live) else None
+
+
+def settled(live: Object) -> str | None:
+    """Why it would not refresh any more once it has synced; None where it would. `{"spec": …}` does."""
+    spec = section(live, "spec")
     policy = text(spec, "refreshPolicy")
     if policy == "CreatedOnce":
         return "`refreshPolicy: CreatedOnce`, and it was created already"
