@@ -72,6 +72,8 @@ class Store:
         self._listeners: list[Callable[[Change], None]] = []
         self.admission: list[Callable[[Kind, Object], None]] = []
         """Asked about each object that is created; raises ApiError for what it refuses."""
+        self.mutation: list[Callable[[Kind, Object], None]] = []
+        """Alters each object that is created or changed, its status apart, before it is stored."""
 
     @property
     def version(self) -> int:
@@ -137,7 +139,7 @@ class Store:
             obj = clone(obj)
             if kind.has_status:
                 obj.pop("status", None)
-            obj = with_defaults(kind, obj)
+            obj = self._mutated(kind, with_defaults(kind, obj))
             metadata = obj["metadata"]
             metadata["uid"] = str(uuid.uuid4())
             metadata["creationTimestamp"] = timestamp()
@@ -214,7 +216,7 @@ class Store:
         if writer.subresource == "status":
             new["status"] = clone(obj.get("status", {}))
         else:
-            new = with_defaults(kind, obj)
+            new = self._mutated(kind, with_defaults(kind, obj))
             for field in (
                 "uid",
                 "creationTimestamp",
@@ -233,6 +235,12 @@ class Store:
             if kind.counted and _spec(old) != _spec(new):
                 new["metadata"]["generation"] += 1
         return self._write(kind, old, new, writer)
+
+    def _mutated(self, kind: Kind, obj: Object) -> Object:
+        obj = clone(obj) if self.mutation else obj
+        for change in self.mutation:
+            change(kind, obj)
+        return obj
 
     @staticmethod
     def _refuse_change_of_immutable(old: Object, new: Object, kind: Kind) -> None:

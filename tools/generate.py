@@ -151,6 +151,16 @@ def diagnosis_page() -> str:
                 "something removes, a Secret that holds other bytes than were written, a right of the run's own "
                 "account that is missing, an admission webhook or policy that refuses the run's own patch, and an "
                 "ExternalSecret that never refreshes.",
+                "## What “content proven” means",
+                "ESO leaves on each Secret a hash of the data that it meant to write; a run that knows the values "
+                "computes the same hash, and no value leaves the cluster. Where the API server notes that somebody "
+                "else wrote the data after that (`kubectl get secret … -o yaml --show-managed-fields`), ESO is made "
+                "to sync again, which puts right what it looks after; what is still in doubt then, and a Secret that "
+                "never refreshes, is “content not checked”.",
+                "What it cannot see: an admission webhook that changes the Secret in the very moment in which ESO "
+                "writes it (ESO counts as the writer, and its hash is of what it meant), a writer whose traces were "
+                "removed from `managedFields`, and what is read from the Secret later by other ways than its data, "
+                "such as a sidecar that rewrites files.",
             ]
         )
         + "\n"

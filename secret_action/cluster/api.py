@@ -125,6 +125,14 @@ class KubernetesApi:
                 return
             asked["continue"] = more
 
+    def version(self, place: Place) -> float:
+        """The resourceVersion that a list of this place would have now: what is stored later has a higher one.
+
+        Infinite where it is no number.
+        """
+        found = text(self._json("list", place, "GET", f"{place.path}?limit=1"), "metadata", "resourceVersion")
+        return int(found) if found.isdecimal() else math.inf
+
     def size(self, place: Place) -> float:
         """How many objects a list of this place would hold; infinite where the API server does not say."""
         page = self._json("list", place, "GET", f"{place.path}?limit=1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -49,6 +50,8 @@ class Terms:
     notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     defaults: Defaults = field(default_factory=lambda: ESO)
+    written_at: float = math.inf
+    """A resourceVersion: whatever has a higher one was stored after this run's write. Infinite where none is known."""
 
 
 @dataclass
@@ -57,7 +60,11 @@ class Attempt:
 
     pause: float
     patched: Object = field(default_factory=dict)
-    """As the API server returned it for our last patch."""
+    """As the API server returned it for our last patch that it stored with our token in it."""
+    token: str = ""
+    """That token."""
+    dropped: int = 0
+    """How often in a row it was stored without."""
     first_at: float | None = None
     last_at: float = 0.0
     proven: Verdict | None = None
@@ -69,6 +76,10 @@ class Attempt:
     """Something tells of an attempt of ESO's after our annotation."""
     differs: bool = False
     """Proven, and the Secret holds something else."""
+    doubts: int = 0
+    """Looks that showed it proven, and that others may have written the Secret since."""
+    doubted: str = ""
+    """What the last look says of that; empty where there is no doubt."""
     unmarked: bool = False
     """Somebody took our annotation away."""
     retry: bool = False
@@ -85,4 +96,4 @@ class Attempt:
     @property
     def stuck(self) -> bool:
         """Another annotation may help."""
-        return self.failed or self.was_failing or self.differs
+        return self.failed or self.was_failing or self.differs or bool(self.doubted)

@@ -19,27 +19,33 @@ from secret_action.cluster.live import (
     Object,
     cluster_owner,
     ready,
+    resource_version,
     section,
+    synced_version_of,
     target_name,
     uid_of,
 )
 from secret_action.cluster.outside import Outside
 from secret_action.cluster.proof import (
-    ANNOTATION,
     Outcome,
     Verdict,
     failed_attempts,
+    first_synced,
     is_later,
+    is_marked,
     judge,
     never_refreshes,
     without_secret,
 )
 from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target
+from secret_action.cluster.writers import unseen_write
 from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, Diagnosis, RefreshResult, RefreshState
 
 _LONGEST_PAUSE = 60.0  # seconds between two annotations: ESO's own next try may be 7 minutes away
+_MOST_DOUBTS = 3  # looks that show a later write of others: where they write all the time, no sync ends that
+_MOST_DROPPED = 5  # annotations in a row that are stored without our token
 
 
 @dataclass
@@ -65,6 +71,8 @@ class Awaited:
     attempt: Attempt = field(init=False)
     _check: DeploymentCheck = field(init=False)
     _deployment: Deployment = NOT_LOOKED_AT
+    _unsynced: str = ""
+    """Its uid, where it was stored after this run's write as one that ESO had never synced."""
     _tool: Tool | None = None
     _superseded: str = ""
     _measure: Measure = field(default_factory=lambda: Measure("", Expectation("it is not deployed")))
@@ -109,7 +117,7 @@ class Awaited:
 
     def seen(self, live: Object | None, now: float) -> None:
         """The ExternalSecret as the cluster has it now; None where it is not there."""
-        self.live, self.looked_at = live, True
+        self._take(live)
         if self.phase is Phase.DEPLOYING:
             self._look(now)
         elif self.phase is Phase.PROVING:
@@ -131,18 +139,20 @@ class Awaited:
             self._patch_failed(answer, now)
         else:
             if self.live is not None and is_later(answer, self.live):
-                self.live = answer
+                self._take(answer)
             if not self._holds(answer, now):
                 return  # what ESO reads with our token in it is not the manifest
-            attempt.patched, self.phase, attempt.last_at, attempt.trouble = answer, Phase.PROVING, now, None
+            if not is_marked(answer, self.token):
+                self._dropped(now)
+                return
+            attempt.patched, attempt.token, attempt.dropped, attempt.retry = answer, self.token, 0, False
+            self.phase, attempt.last_at, attempt.trouble = Phase.PROVING, now, None
             attempt.first_at = now if attempt.first_at is None else attempt.first_at
             if attempt.events is None and not attempt.failed and attempt.was_failing:
                 self.words = "It was failing before our annotation, and nothing shows that ESO has tried again."
                 self.outside.read_events(self.target.key, uid_of(answer))
             self._judge(now)
-            if section(answer, "metadata", "annotations").get(ANNOTATION) != self.token:
-                attempt.unmarked = True  # an admission webhook took it away at once
-            elif self.rebuilds and self.phase is Phase.PROVING:
+            if self.rebuilds and self.phase is Phase.PROVING:
                 self.outside.drop_hash(self.target.key, self._secret_name)
 
     def hash_dropped(self, answer: Object | SecretSyncError, now: float) -> None:
@@ -157,7 +167,9 @@ class Awaited:
         if isinstance(answer, SecretSyncError) and may_pass(answer):
             self.attempt.retry, self.attempt.last_at = True, now
         else:
-            self._compared(self._measure.of(answer), now)
+            seen = {} if isinstance(answer, SecretSyncError) else answer
+            annotated = self.attempt.patched if self.attempt.proven else {}
+            self._compared(self._measure.of(answer, unseen_write(seen, self.target.name, annotated)), now)
 
     def events_read(self, events: tuple[Object, ...]) -> None:
         """ESO's events about it: the first reading is what later ones are compared with."""
@@ -170,7 +182,7 @@ class Awaited:
         """Time has passed: what has waited long enough is tried again."""
         attempt = self.attempt
         waited = now - attempt.last_at
-        soon = waited >= self.terms.pause / 5
+        soon = waited >= self.terms.pause / 5 * 2 ** max(0, attempt.dropped - 1)
         if attempt.retry:
             if soon:
                 attempt.retry = False
@@ -201,7 +213,7 @@ class Awaited:
             self._finish(self._proven_state, detail, ContentState.DIFFERS, diagnosis)
         elif attempt.proven is not None:
             why = trouble.problems[0].what if trouble else "the time ran out."
-            self._finish(self._proven_state, f"Content not checked: {why}")
+            self._finish(self._proven_state, attempt.doubted or f"Content not checked: {why}")
         elif self.phase is Phase.DEPLOYING:
             unmanaged = self._deployment.only_label_missing
             state = RefreshState.NOT_MANAGED if unmanaged else RefreshState.NOT_DEPLOYED
@@ -216,6 +228,11 @@ class Awaited:
             self._finish(state, detail, diagnosis=diagnosis)
 
     # --- what follows from it ---
+
+    def _take(self, live: Object | None) -> None:
+        self.live, self.looked_at = live, True
+        if live is not None and not synced_version_of(live) and (resource_version(live) or 0) > self.terms.written_at:
+            self._unsynced = uid_of(live)
 
     def _look(self, now: float) -> None:
         """Is it deployed? Then the next step."""
@@ -267,10 +284,16 @@ class Awaited:
 
     def _judge(self, now: float) -> None:
         attempt = self.attempt
-        verdict = judge(attempt.patched, self.live, self.token) if self.live is not None else Verdict(Outcome.GOING)
+        verdict = judge(attempt.patched, self.live, attempt.token) if self.live is not None else Verdict(Outcome.GOING)
         gone = verdict.outcome in (Outcome.RECREATED, Outcome.GOING)
         if not gone and not self._holds(self.live, now):
             return
+        if verdict.outcome in (Outcome.WAITING, Outcome.UNMARKED) and self._settled():
+            # Its first sync overtook our annotation, and there will be no other.
+            verdict = self._first_synced()
+            if verdict.outcome is Outcome.WAITING:
+                self._begin(self.live or {}, now)
+                return
         attempt.unmarked = verdict.outcome is Outcome.UNMARKED
         match verdict.outcome:
             case Outcome.SYNCED | Outcome.SYNCED_WEAKLY:
@@ -292,10 +315,32 @@ class Awaited:
             case Outcome.WAITING:
                 pass
 
+    def _settled(self) -> bool:
+        """Whether it has become one that no annotation refreshes since it was begun with."""
+        return not self.never and self.live is not None and never_refreshes(self.live) is not None
+
+    def _first_synced(self) -> Verdict:
+        if self.live is None or self._unsynced != uid_of(self.live):
+            return Verdict(Outcome.WAITING)
+        never = never_refreshes(self.live) or ""
+        verdict = first_synced(self.live, never)
+        if verdict.outcome is not Outcome.WAITING:
+            self.never = never
+        return verdict
+
     def _has_failed(self, words: str = "") -> None:
         self.attempt.failed = self.attempt.answered = True
         said = clean(ready(self.live or self.attempt.patched)[2]) or "it does not say why"
         self.words = words or f"ESO tried, and failed: {said}."
+
+    def _dropped(self, now: float) -> None:
+        """Our patch was accepted, and the annotation is not in it. What drops it may be mended: it is tried again."""
+        attempt, self.words = self.attempt, "The cluster drops our annotation as it is written."
+        attempt.dropped += 1
+        if attempt.dropped < _MOST_DROPPED:
+            attempt.retry, self.phase, attempt.last_at = True, Phase.PROVING, now
+        else:
+            self._finish(RefreshState.FAILED, self.words)
 
     def _patch_failed(self, error: SecretSyncError, now: float) -> None:
         self.words, self.attempt.trouble = error.problems[0].what, error
@@ -315,13 +360,19 @@ class Awaited:
         content = states[found.matches]
         if attempt.proven is None:  # looked before anything was annotated
             if self.never and (found.matches or not self.rebuilds):
-                self._finish_never(content, found.words)
+                self._finish_never(content, found)
             elif found.matches:
                 self._finish(RefreshState.UP_TO_DATE, "", content)
             else:
                 self._annotate(now, again=False)
+        elif found.matches is False and self.never and not self.rebuilds:
+            diagnosis = explanations.never(self.never, self._measure.changed, self.live or {})
+            self._finish(self._proven_state, found.words, content, diagnosis)
         elif found.matches is False:
-            attempt.differs, self.words = True, found.words
+            attempt.differs, attempt.doubted, self.words = True, "", found.words
+            self.phase, attempt.last_at = Phase.PROVING, now
+        elif self._doubts(found):
+            attempt.differs, attempt.doubted, self.words = False, found.words, found.words
             self.phase, attempt.last_at = Phase.PROVING, now
         else:
             attempt.differs = False
@@ -329,16 +380,23 @@ class Awaited:
             words = (attempt.proven.words, rebuilt, found.words)
             self._finish(self._proven_state, " ".join(filter(None, words)), content)
 
-    def _finish_never(self, content: ContentState, words: str) -> None:
+    def _doubts(self, found: Comparison) -> bool:
+        """Whether another sync, well after what others wrote, may show what theirs was worth."""
+        self.attempt.doubts += found.doubt is not None
+        helps = self.attempt.doubts < _MOST_DOUBTS and (self.rebuilds or not self.never)
+        return found.doubt is not None and helps
+
+    def _finish_never(self, content: ContentState, found: Comparison) -> None:
         changed, live = self._measure.changed, self.live or {}
         if without_secret(section(live, "spec")):
             # Nothing holds an old value: what changed is delivered by others, or was refused before it was written.
             self._finish(RefreshState.NEVER_REFRESHES, explanations.left_alone(self.never, ""))
             return
-        detail = explanations.left_alone(self.never, words)
+        detail = explanations.left_alone(self.never, found.words)
         if content is ContentState.NOT_CHECKED:
             detail += explanations.unknown_content(self._secret_name, cluster_owner(live))
-        if changed and content is not ContentState.PROVEN:
+        # Restored from a backup, a Secret is written by others, and ESO's hash on it is that of the new value.
+        if changed and content is not ContentState.PROVEN and found.doubt is None:
             self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed, live))
         else:
             diagnosis = explanations.never(self.never, [], live) if content is ContentState.DIFFERS else None

@@ -6,6 +6,7 @@ import re
 
 from secret_action.cluster.cause import MISSING, NOT_READY, Cause, seen_by_us
 from secret_action.cluster.evidence import Evidence
+from secret_action.cluster.proof import ANNOTATION
 
 
 def _mended(evidence: Evidence, key: str) -> bool:
@@ -25,6 +26,15 @@ def _older_crd(evidence: Evidence) -> bool:
 
 
 OPERATOR_AND_STORE = (
+    Cause(
+        "annotation-dropped",
+        "the API server's answer to our annotation is without it, five times in a row or until the timeout",
+        f"An admission webhook or policy removes the annotation `{ANNOTATION}` from the ExternalSecret as it is "
+        "written, so nothing asks ESO to read again.",
+        f"Let it leave the annotation `{ANNOTATION}` of ExternalSecrets alone: look through `kubectl get "
+        "mutatingwebhookconfigurations,mutatingadmissionpolicies` and the policies of Kyverno or Gatekeeper.",
+        shows=lambda evidence: evidence.dropped,
+    ),
     Cause(
         "older-crd",
         "no attempt, and ESO's log has `no matches for kind …`, or ESO is 0.17 or newer and the cluster serves only "

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from secret_action.cluster.content import Expectation, carried, expected_content
-from secret_action.cluster.errors import Forbidden, NotFound
+from secret_action.cluster.errors import Forbidden, NotFound, clean
 from secret_action.cluster.live import Object, text
 from secret_action.cluster.rebuild import DATA_HASH
+from secret_action.cluster.writers import Write
 from secret_action.errors import SecretSyncError
 from secret_action.values import SecretValue
 
@@ -19,6 +20,8 @@ class Comparison:
 
     matches: bool | None
     words: str = ""
+    doubt: Write | None = None
+    """It would match, but for what somebody wrote whom ESO's hash does not tell of."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,11 @@ class Measure:
         """What is known without it."""
         return Comparison(None, f"Content not checked: {self.expectation.reason}.")
 
-    def of(self, answer: Object | SecretSyncError) -> Comparison:
-        """What the Secret's metadata shows, or the error instead of it."""
+    def of(self, answer: Object | SecretSyncError, unseen: Write | None = None) -> Comparison:
+        """What the Secret's metadata shows, or the error instead of it.
+
+        unseen: what somebody else wrote into it after ESO, as far as is known.
+        """
         name = self.secret_name
         if isinstance(answer, NotFound):
             needed = not self.expectation.reason or self.carried
@@ -58,6 +64,9 @@ class Measure:
         if self.expectation.reason:
             return self._since(found)
         matches = self.expectation.matches(found)
+        if matches and unseen is not None:
+            who = f"`{clean(unseen.manager)}`" if unseen.manager else "another client"
+            return Comparison(None, f"Content not checked: {who} wrote data of the Secret {name} after ESO.", unseen)
         words = {
             True: "",
             False: f"The Secret {name} does not hold exactly the values of this run.",

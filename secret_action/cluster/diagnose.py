@@ -30,6 +30,8 @@ class Failure:
     """As it was seen last; None where it is not there."""
     answered: bool
     """ESO is known to have tried."""
+    dropped: bool
+    """Our annotation was not stored."""
     known: bool
     """Its cause is known already, unless the ground is lost that it stands on."""
 
@@ -58,7 +60,9 @@ class Diagnostician:
     def _by_traces(self, failure: Failure) -> Diagnosis | None:
         if failure.live is None:
             return None
-        return diagnosis(self._gatherer.gather(failure.target, failure.live, answered=failure.answered))
+        return diagnosis(
+            self._gatherer.gather(failure.target, failure.live, answered=failure.answered, dropped=failure.dropped)
+        )
 
 
 def diagnosis(evidence: Evidence) -> Diagnosis:

@@ -53,6 +53,8 @@ class Evidence:
     namespace: str
     answered: bool
     """ESO is known to have tried after our annotation."""
+    dropped: bool
+    """Our annotation was not stored: the API server's answer was without it."""
     api_version: str
     """In which the cluster serves ExternalSecrets, the newest that is known."""
     condition: str
@@ -106,8 +108,8 @@ class Gatherer:
         self._log: Mapping[Subject, Sequence[str]] | None = None
         self.warnings = Warnings(api)
 
-    def gather(self, target: Target, live: Object, *, answered: bool) -> Evidence:
-        """The evidence about one. answered: ESO is known to have tried."""
+    def gather(self, target: Target, live: Object, *, answered: bool, dropped: bool) -> Evidence:
+        """The evidence about one. answered: ESO is known to have tried. dropped: our annotation was not stored."""
         key = store_key(live, target.namespace)
         found, store, store_events = self._store(key)
         status, _, message = ready(live)
@@ -120,6 +122,7 @@ class Gatherer:
             name=target.name,
             namespace=target.namespace,
             answered=answered,
+            dropped=dropped,
             api_version=self._resource.group_version,
             condition="" if fine else one_line(message),
             events=() if fine else _texts(self.warnings.about(uid_of(live))),

@@ -64,8 +64,9 @@ class Verdict:
 
 
 def judge(patched: Object, observed: Object, token: str) -> Verdict:
-    """What `observed` shows, `patched` being the object as the API server returned it with our token in it.
+    """What `observed` shows, `patched` being the object as the API server returned it for our patch.
 
+    It must hold our token: an admission webhook may have taken it out again, and then nothing asks ESO to read.
     Causal: a `syncedResourceVersion` that equals the hash of metadata which held the token comes from a reconcile
     that read the token, and it asked the provider after that. The one weaker ground, a status that differs from the
     patched one, rests on ESO ≥ 0.11 writing its status with the resourceVersion that it read.
@@ -75,9 +76,11 @@ def judge(patched: Object, observed: Object, token: str) -> Verdict:
         return Verdict(Outcome.RECREATED if is_later(observed, patched) else Outcome.WAITING)
     if is_going(observed):
         return Verdict(Outcome.GOING)
+    if not is_marked(patched, token):
+        return Verdict(Outcome.UNMARKED, "The API server stored our change without the annotation.")
     synced = synced_version_of(observed)
     before = synced_version_of(patched)
-    token_there = section(observed, "metadata", "annotations").get(ANNOTATION) == token
+    token_there = is_marked(observed, token)
     expected = synced_version(section(observed, "metadata"), like=synced)
 
     if synced and synced == synced_version(section(patched, "metadata"), like=synced):
@@ -110,6 +113,25 @@ def _synced(observed: Object, words: str = "", outcome: Outcome = Outcome.SYNCED
             Outcome.SYNCED_WITHOUT_DATA, f"ESO synced, and gave the Secret no new data ({message or reason})."
         )
     return Verdict(outcome, words)
+
+
+def first_synced(observed: Object, never: str) -> Verdict:
+    """What it shows where, after this run's write, it was stored as one that ESO had never synced, and now has.
+
+    Causal as well: ESO writes its status with the resourceVersion that it read, so what it read was stored after our
+    write, and it asked the provider after that. It must have read this very spec; and an immutable target may have been
+    there before. never: why our annotation makes it sync no more.
+    """
+    metadata = section(observed, "metadata")
+    read = synced_version_of(observed).partition("-")[0] == str(metadata.get("generation"))
+    if not read or section(observed, "spec", "target").get("immutable") is True:
+        return Verdict(Outcome.WAITING)
+    return _synced(observed, f"Its first sync came after this run's write; an annotation does not refresh it: {never}.")
+
+
+def is_marked(thing: Object, token: str) -> bool:
+    """Whether an ExternalSecret carries this token."""
+    return section(thing, "metadata", "annotations").get(ANNOTATION) == token
 
 
 def is_later(observed: Object, patched: Object) -> bool:
@@ -146,8 +168,12 @@ def never_refreshes(live: Object) -> str | None:
     spec = section(live, "spec")
     if why := without_secret(spec) or pinned(spec) or taken_away(live):
         return why
-    if not synced_version_of(live):
-        return None
+    return settled(live) if synced_version_of(live) else None
+
+
+def settled(live: Object) -> str | None:
+    """Why it would not refresh any more once it has synced; None where it would. `{"spec": …}` does."""
+    spec = section(live, "spec")
     policy = text(spec, "refreshPolicy")
     if policy == "CreatedOnce":
         return "`refreshPolicy: CreatedOnce`, and it was created already"

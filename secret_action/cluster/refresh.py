@@ -7,9 +7,10 @@ them only one annotation.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 
 from secret_action.cluster.api import KubernetesApi
@@ -20,7 +21,7 @@ from secret_action.cluster.diagnose import SECONDS, Diagnostician, Failure
 from secret_action.cluster.evidence import ParameterExists
 from secret_action.cluster.gitops_requests import look
 from secret_action.cluster.inspection import Inspection, inspect
-from secret_action.cluster.live import Key
+from secret_action.cluster.live import Key, synced_version_of
 from secret_action.cluster.messages import (
     AboutOne,
     Annotated,
@@ -34,6 +35,7 @@ from secret_action.cluster.messages import (
     WatchMended,
 )
 from secret_action.cluster.outside import Outside, Threads
+from secret_action.cluster.proof import settled
 from secret_action.errors import SecretSyncError
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState, Tenants
 from secret_action.naming import MANAGED_LABEL
@@ -89,6 +91,7 @@ def refresh(
         hashes=inspection.hashes,
         notes=notes or {},
         defaults=inspection.defaults,
+        written_at=_version(api, inspection),
         missing=frozenset(path for path in _read(inspection) if ssm_exists and ssm_exists(path) is False),
     )
     wanted = [found.target for found in inspection.found if found.target.managed]
@@ -118,11 +121,22 @@ def refresh(
     )
 
 
+def _version(api: KubernetesApi, inspection: Inspection) -> float:
+    """The resourceVersion that the cluster is at, where that matters: for ExternalSecrets that sync just once."""
+    for found in inspection.found:
+        fresh = found.live is None or not synced_version_of(found.live)
+        if found.target.managed and fresh and settled({"spec": found.external_secret.spec}):
+            with contextlib.suppress(SecretSyncError):
+                return api.version(inspection.resource.at(found.target.namespace))
+            break
+    return math.inf
+
+
 def _read(inspection: Inspection) -> set[str]:
     return {reference.path for found in inspection.found for reference in found.external_secret.references}
 
 
-@contextmanager
+@contextlib.contextmanager
 def _no_full_collection() -> Iterator[None]:
     """No garbage collection of everything: a tenth of a second with a thousand objects alive, and none is to be found.
 
@@ -148,7 +162,8 @@ def _failure(one: Awaited) -> Failure | None:
     known = result.diagnosis is not None
     if result.state not in _UNHAPPY or (known and one.live is not None):
         return None
-    return Failure(one.target, one.live, answered=one.attempt.answered, known=known)
+    attempt = one.attempt
+    return Failure(one.target, one.live, answered=attempt.answered, dropped=attempt.dropped > 0, known=known)
 
 
 def await_all(

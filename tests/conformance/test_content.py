@@ -1,11 +1,13 @@
 """What the Secret holds is proven where it can be computed, and where it cannot, at least that it changed."""
 
+import base64
 from typing import Any
 
 import boto3
 import pytest
 
 from secret_action.model import ContentState, RefreshState
+from secret_action.values import SecretValue
 from tests.conformance.lab import Lab
 from tests.conformance.product import Product
 from tests.conformance.stores import make_store
@@ -68,3 +70,67 @@ def test_a_value_that_a_template_may_leave_out_is_no_failure(lab: Lab) -> None:
     (result,) = product.release(es, values={lab.parameter(value="SAME"): "same"})
     assert (result.content, result.ok) == (ContentState.NOT_CHECKED, True), result
     assert "is the same as before" in result.detail
+
+
+def _written(lab: Lab, name: str, text: str) -> None:
+    """Somebody writes the Secret's key by hand, and leaves the operator's hash as it is."""
+    data = {"data": {"key": base64.b64encode(text.encode()).decode()}}
+    status, answer = lab.cluster.request("PATCH", f"{lab.secrets}/{name}?fieldManager=kubectl-edit", data)
+    assert status == 200, answer
+
+
+def test_what_somebody_wrote_after_the_operator_is_not_taken_for_proven(lab: Lab) -> None:
+    """The operator leaves it alone (Orphan), and its hash on the Secret tells of what it wrote itself.
+
+    What can be refreshed is; of what never is, the content is said not to be known, and by whose doing.
+    """
+    product = Product(lab, refresh="changed")
+    path, orphan = lab.parameter(value="right"), {"creationPolicy": "Orphan"}
+    refreshes = product.deploy("x", parameter=path, target=orphan)
+    never = product.deploy("y", parameter=path, target=orphan, refreshPolicy="CreatedOnce")
+    for name in ("x", "y"):
+        _written(lab, name, "wrong")
+    mended, left = product.refresh(refreshes, never, known={path: SecretValue("right")})
+    assert (mended.state, mended.content, lab.secret("x")) == (
+        RefreshState.PROVEN,
+        ContentState.PROVEN,
+        {"key": "right"},
+    )
+    assert (left.state, left.content, left.ok) == (RefreshState.NEVER_REFRESHES, ContentState.NOT_CHECKED, True)
+    assert "`kubectl-edit` wrote data of the Secret y after ESO" in left.detail
+    assert lab.secret("y") == {"key": "wrong"}
+
+
+def test_what_is_written_while_the_operator_is_away_is_not_up_to_date(lab: Lab) -> None:
+    """It would put that right; as long as it cannot, nothing is proven."""
+    product = Product(lab, refresh="changed", timeout=2.0)
+    path = lab.parameter(value="right")
+    es = product.deploy("x", parameter=path)
+    lab.cluster.stop_eso()
+    try:
+        _written(lab, "x", "wrong")
+        (result,) = product.refresh(es, known={path: SecretValue("right")})
+    finally:
+        lab.cluster.start_eso()
+    assert (result.state, result.ok) == (RefreshState.NOT_PROVEN, False)
+
+
+@pytest.mark.parametrize("refresh", ["always", "changed"])
+@pytest.mark.parametrize("spec", [{}, {"target": {"template": {"type": "Opaque"}}}])
+def test_a_secret_from_a_backup_is_proven_by_the_sync_after_it(lab: Lab, refresh: str, spec: dict[str, Any]) -> None:
+    """Others wrote all of it, and the operator, which finds it right, may write nothing at all."""
+    product = Product(lab, refresh=refresh)
+    path = lab.parameter(value="right")
+    es = product.deploy("x", parameter=path, **spec)
+    lab.cluster.stop_eso()
+    backup = lab.read(f"{lab.secrets}/x")
+    lab.cluster.request("DELETE", f"{lab.secrets}/x")
+    kept = ("name", "namespace", "labels", "annotations", "ownerReferences")
+    metadata = {name: backup["metadata"][name] for name in kept}
+    restored = {"metadata": metadata, "data": backup["data"], "type": backup["type"]}
+    status, answer = lab.cluster.request("POST", f"{lab.secrets}?fieldManager=velero-server", restored)
+    lab.cluster.start_eso()
+    assert status == 201, answer
+    lab.quiet()
+    (result,) = product.refresh(es, known={path: SecretValue("right")})
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.PROVEN, True)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from secret_action.cluster.outside import Threads
 from secret_action.model import ContentState, RefreshState
 from secret_action.values import SecretValue
-from tests.conformance.lab import Lab, Object
+from tests.conformance.lab import Lab, Object, proven
 from tests.conformance.product import Product
 
 PAIR = '{{"password":"{0}","user":"u"}}'
@@ -104,3 +105,46 @@ def test_a_secret_that_has_all_its_keys_is_proven_under_any_policy(lab: Lab, pol
     es = product.deploy("x", parameter=name, target={"deletionPolicy": policy})
     (result,) = product.release(es, values={name: "new"})
     assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.PROVEN)
+
+
+@pytest.mark.parametrize(
+    "spec", [{"refreshPolicy": "CreatedOnce"}, {"refreshInterval": "0"}], ids=["once", "interval 0"]
+)
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_a_first_sync_that_overtakes_the_annotation_delivers(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, spec: Object, known: bool
+) -> None:
+    """What never refreshes is deployed while the run waits, and synced between its look and its patch.
+
+    A slow admission webhook is enough for that. No second sync will come, and none is needed.
+    """
+    product, name = Product(lab), lab.parameter(value="old")
+    es = product.rendered("x", parameter=name, **spec)
+    watch, patch, skip_to_now = product.api.watch, product.api.merge_patch, Threads.skip_to_now
+    waiting = threading.Event()
+
+    def deploy() -> None:
+        waiting.wait()
+        lab.create("x", parameter=name, metadata={"labels": es.labels}, **spec)
+
+    def watch_then_deploy(*what: Any) -> Any:
+        threading.Thread(target=deploy).start()
+        return watch(*what)
+
+    def begin(outside: Threads) -> None:
+        skip_to_now(outside)
+        waiting.set()
+
+    def after_its_first_sync(*change: Any, **how: Any) -> Any:
+        lab.wait("x", proven)
+        lab.quiet()
+        return patch(*change, **how)
+
+    monkeypatch.setattr(product.api, "watch", watch_then_deploy)
+    monkeypatch.setattr(Threads, "skip_to_now", begin)
+    monkeypatch.setattr(product.api, "merge_patch", after_its_first_sync)
+    results = product.release(es, values={name: "new"}) if known else product.refresh(es)
+    assert [(one.state, one.ok) for one in results] == [(RefreshState.PROVEN, True)], results
+    assert "Its first sync came after this run's write" in results[0].detail
+    assert (results[0].content is ContentState.PROVEN) == known
+    assert lab.secret("x") == {"key": "new" if known else "old"}

@@ -28,6 +28,7 @@ def evidence(*events, **changes):
         "name": "a",
         "namespace": "shop",
         "answered": True,
+        "dropped": False,
         "api_version": "external-secrets.io/v1",
         "condition": FAILED,
         "events": events,
@@ -69,6 +70,10 @@ def signing_in(*said, account=None):
 
 
 ROWS = {
+    "annotation dropped": (
+        evidence(answered=False, dropped=True, operator_running=False),
+        "An admission webhook or policy removes the annotation `force-sync`",
+    ),
     "parameter missing": (
         evidence("error processing spec.data[0] (key: /p/a), err: Secret does not exist"),
         "The parameter /p/a is not in SSM.",
@@ -378,7 +383,7 @@ class Cluster:
 
 def _diagnose(cluster, exists=None, **live_changes):
     resource = external_secrets("external-secrets.io/v1")
-    failure = Failure(Target("shop", rendered()), live(**live_changes), answered=False, known=False)
+    failure = Failure(Target("shop", rendered()), live(**live_changes), answered=False, dropped=False, known=False)
     return Diagnostician(cluster, resource, exists).explain([failure])["shop", "a"]
 
 
@@ -392,6 +397,7 @@ def test_many_failures_cost_one_list_of_events_for_each_namespace():
             Target(namespace, rendered(f"es-{at}", namespace)),
             live(uid=f"u{at}", ready=failing),
             answered=True,
+            dropped=False,
             known=False,
         )
         for namespace in ("shop", "store")
@@ -418,7 +424,9 @@ def test_many_failures_cost_one_list_of_events_for_each_namespace():
 def test_an_external_secret_without_ground_needs_no_other_explanation(answers, words, there):
     """Its kind or its namespace is gone: ESO is not asked about, nor the GitOps tool."""
     cluster = Cluster(**answers)
-    failure = Failure(Target("shop", rendered()), live() if there else None, answered=False, known=not there)
+    failure = Failure(
+        Target("shop", rendered()), live() if there else None, answered=False, dropped=False, known=not there
+    )
     found = Diagnostician(cluster, external_secrets("external-secrets.io/v1"), None).explain([failure])
     assert words in found["shop", "a"].cause
     assert "events_shop" not in cluster.asked
@@ -427,7 +435,7 @@ def test_an_external_secret_without_ground_needs_no_other_explanation(answers, w
 def test_what_is_known_stays_where_the_ground_is_there():
     """Nothing is found out about one that was never deployed."""
     cluster = Cluster(serves=True, namespaces={"metadata": {}})
-    failure = Failure(Target("shop", rendered()), None, answered=False, known=True)
+    failure = Failure(Target("shop", rendered()), None, answered=False, dropped=False, known=True)
     assert Diagnostician(cluster, external_secrets("external-secrets.io/v1"), None).explain([failure]) == {}
 
 

@@ -1,7 +1,7 @@
 """What no annotation refreshes is left alone, told, or, where that is asked for and safe, rebuilt."""
 
 import pytest
-from cluster_samples import PATH, Log, live, rendered, synced
+from cluster_samples import PATH, Log, live, patched, rendered, synced
 from cluster_world import BUSY, FORBIDDEN, TOKEN, World, run, secret_of, syncs
 
 from secret_action.cluster import errors
@@ -135,3 +135,74 @@ def test_a_hash_that_cannot_be_taken_off(drops, state, dropped):
     result = run(world, NEVER, force=True, timeout=30.0)
     assert (result.state, world.dropped) == (state, dropped)
     assert state is RefreshState.PROVEN or result.diagnosis.remedy == "Add this rule."
+
+
+ONCE = {"created once": rendered(refreshPolicy="CreatedOnce"), "interval 0": NEVER}
+
+
+def _overtaken(es, **world):
+    """ESO syncs it for the first time between our look at it and our patch."""
+    new = live(es, version=20, syncedResourceVersion="", ready=None)
+    return World(new, patches=[patched(synced(new), TOKEN)], **world)
+
+
+@pytest.mark.parametrize("es", ONCE.values(), ids=ONCE)
+@pytest.mark.parametrize(("values", "content"), [(None, ContentState.PROVEN), ({}, ContentState.NOT_CHECKED)])
+def test_a_first_sync_after_the_write_delivers_what_no_annotation_refreshes(es, values, content):
+    """It was stored after our write as never synced: what synced since read after that, with our token or without."""
+    world = _overtaken(es, secrets=[secret_of("the value")])
+    result = run(world, es, values=values, changed=[PATH], written_at=19)
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, content, True)
+    assert "Its first sync came after this run's write" in result.detail
+    assert (world.at, world.tokens) == (0.0, [TOKEN])
+
+
+def test_a_first_sync_that_an_event_tells_of_counts_as_well():
+    """It overtook our patch, and was written after it, as older releases of ESO do."""
+    es = ONCE["created once"]
+    new = live(es, version=20, syncedResourceVersion="", ready=None)
+
+    def eso(thing):
+        after = synced(thing)
+        after["status"]["syncedResourceVersion"] = synced(new)["status"]["syncedResourceVersion"]
+        return [after]
+
+    result = run(World(new, eso, [secret_of("the value")]), es, changed=[PATH], written_at=19)
+    assert (result.state, result.content) == (RefreshState.PROVEN, ContentState.PROVEN)
+
+
+@pytest.mark.parametrize(
+    ("written_at", "secret", "values", "changed", "state", "ok"),
+    [
+        (20, "the value", None, [PATH], RefreshState.NEVER_REFRESHES, True),
+        (20, "the value", {}, [], RefreshState.NEVER_REFRESHES, True),
+        (20, "the value", {}, [PATH], RefreshState.FAILED, False),
+        (20, "old", None, [PATH], RefreshState.FAILED, False),
+        (19, "old", None, [PATH], RefreshState.PROVEN, False),
+    ],
+)
+def test_a_first_sync_of_unknown_order_is_judged_by_the_content(written_at, secret, values, changed, state, ok):
+    """And is not waited for in vain: there will be no other."""
+    es = ONCE["created once"]
+    world = _overtaken(es, secrets=[secret_of(secret)])
+    result = run(world, es, values=values, changed=changed, written_at=written_at)
+    assert (result.state, result.ok, world.at) == (state, ok, 0.0)
+    assert ok or result.diagnosis
+
+
+def test_a_first_sync_of_another_spec_proves_nothing():
+    """It was changed since, and the one that stands there now is never read."""
+    es = ONCE["interval 0"]
+    new = live(es, version=20, syncedResourceVersion="", ready=None)
+    answer = patched(synced(new), TOKEN)
+    answer["metadata"]["generation"] = 2
+    result = run(World(new, patches=[answer]), es, values={}, changed=[PATH], written_at=19)
+    assert result.state is RefreshState.FAILED
+
+
+def test_a_rebuild_is_asked_for_where_a_first_sync_proves_nothing():
+    """`refresh: force`: as if it had been synced before."""
+    es = ONCE["created once"]
+    world = _overtaken(es, secrets=[secret_of("old"), secret_of("the value")], rebuild=syncs)
+    result = run(world, es, changed=[PATH], force=True)
+    assert (result.state, result.content, world.dropped) == (RefreshState.PROVEN, ContentState.PROVEN, 1)

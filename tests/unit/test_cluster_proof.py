@@ -54,6 +54,8 @@ ROWS = {
     "0 recreated": (PATCHED, _changed(PATCHED, 20, uid="u2"), Outcome.RECREATED),
     "0 the old one, seen late": (_changed(PATCHED, 30, uid="u2"), BEFORE, Outcome.WAITING),
     "0' being deleted": (PATCHED, _changed(PATCHED, 12, deletionTimestamp="2026-01-01T00:00:00Z"), Outcome.GOING),
+    "0'' stored without our token": (BEFORE, synced(BEFORE), Outcome.UNMARKED),
+    "0'' stored with an older one": (patched(BEFORE, "run-6"), synced(patched(BEFORE, "run-6")), Outcome.UNMARKED),
     "A1 synced": (PATCHED, synced(PATCHED), Outcome.SYNCED),
     "A1 first sync": (patched(NEW, TOKEN), synced(patched(NEW, TOKEN)), Outcome.SYNCED),
     "A1 md5": (PATCHED, synced(PATCHED, like=MD5), Outcome.SYNCED),

@@ -170,6 +170,33 @@ def test_an_annotation_that_never_stays_is_told():
     assert "removes the annotation" in result.diagnosis.cause
 
 
+@pytest.mark.parametrize("secret", [secret_of("old"), secret_of("the value")])
+def test_an_annotation_that_is_not_stored_proves_nothing(secret):
+    """An admission webhook drops it: what ESO synced before is no answer to it, whatever the Secret holds."""
+    before = synced(live())
+    world = World(before, secrets=[secret], patches=[before] * 9)
+    result = run(world)
+    assert (result.state, result.ok) == (RefreshState.FAILED, False)
+    assert "drops our annotation" in result.detail
+    assert world.tokens == [TOKEN] * 5
+    assert world.at < 30
+
+
+def test_an_annotation_that_is_not_stored_at_first_is_sent_again():
+    """The webhook that dropped it is mended meanwhile."""
+    before = synced(live())
+    world = World(before, syncs, [secret_of("the value")], patches=[before, before, None])
+    assert run(world).state is RefreshState.PROVEN
+    assert world.tokens == [TOKEN] * 3
+
+
+def test_an_annotation_that_is_dropped_for_another_one_proves_nothing():
+    """A webhook puts an old token back."""
+    before = live(annotations={"force-sync": "run-6"})
+    world = World(synced(before), patches=[synced(before)] * 9)
+    assert run(world, values={}).state is RefreshState.FAILED
+
+
 def test_a_recreated_one_is_begun_anew():
     """Another uid: nothing that was known of the old one counts."""
     new = live(uid="u2", version=50, syncedResourceVersion="", ready=None)
@@ -231,6 +258,67 @@ def test_refresh_changed_refreshes_what_is_not_shown_to_be_right(first):
     world = World(live(), syncs, [first, secret_of("the value")])
     result = run(world, only_changed=True)
     assert (result.state, result.content, world.tokens) == (RefreshState.PROVEN, ContentState.PROVEN, [TOKEN])
+
+
+def written_by(secret, manager, time="2026-01-01T00:00:10Z"):
+    """The same, with somebody other than ESO as the last who wrote its data."""
+    fields = {"f:data": {"f:K0": {}}}
+    entry = {"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields}
+    return {"metadata": {**secret["metadata"], "managedFields": [entry]}}
+
+
+FOREIGN = written_by(secret_of("the value"), "kubectl-edit")
+
+
+def test_refresh_changed_refreshes_what_others_wrote_after_eso():
+    """ESO's hash on it tells what ESO wrote, not what it holds now."""
+    world = World(live(), syncs, [FOREIGN, secret_of("the value")])
+    result = run(world, only_changed=True)
+    assert (result.state, result.content, world.tokens) == (RefreshState.PROVEN, ContentState.PROVEN, [TOKEN])
+
+
+def test_what_others_wrote_meanwhile_is_looked_at_again():
+    """After another sync, which puts it right or finds it right."""
+    world = World(live(), syncs, [FOREIGN, secret_of("the value")])
+    result = run(world)
+    assert (result.content, world.tokens) == (ContentState.PROVEN, [TOKEN, f"{TOKEN}-2"])
+
+
+def test_what_others_write_all_the_time_is_not_checked():
+    """It is proven that ESO read; that the Secret holds it is not, nor that it does not. The writer is named."""
+    world = World(live(), syncs, [FOREIGN])
+    result = run(world)
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.NOT_CHECKED, True)
+    assert "`kubectl-edit` wrote data of the Secret a after ESO" in result.detail
+    assert world.at < 30
+
+
+def test_the_doubt_is_told_where_the_time_runs_out():
+    """Before the last look."""
+    result = run(World(live(), syncs, [FOREIGN]), timeout=3.0)
+    assert (result.content, result.ok) == (ContentState.NOT_CHECKED, True)
+    assert "kubectl-edit" in result.detail
+
+
+@pytest.mark.parametrize("changed", [(), (PATH,)])
+def test_one_that_never_refreshes_and_that_others_wrote_is_not_checked(changed):
+    """It may have been restored from a backup: neither proven nor a failure."""
+    es = rendered(refreshPolicy="CreatedOnce")
+    world = World(live(es), secrets=[written_by(secret_of("the value"), "velero-server")])
+    result = run(world, es, changed=changed, only_changed=not changed)
+    assert (result.state, result.content, result.ok) == (
+        RefreshState.NEVER_REFRESHES,
+        ContentState.NOT_CHECKED,
+        True,
+    )
+    assert "`velero-server` wrote data of the Secret a after ESO" in result.detail
+    assert world.tokens == []
+
+
+def test_other_content_is_no_doubt():
+    """ESO's hash is of something else: whoever wrote since."""
+    result = run(World(live(), syncs, [written_by(secret_of("old"), "kubectl-edit")]), timeout=20.0)
+    assert (result.content, result.ok) == (ContentState.DIFFERS, False)
 
 
 def test_an_unknown_hash_is_said_to_be_weaker():
