@@ -167,6 +167,11 @@ UNSTORED = external_secret().replace(
     "  secretStoreRef:\n    name: aws-parameter-store\n    kind: ClusterSecretStore\n", ""
 )
 """The first two wait for an overlay's patch; the third names no store."""
+PASSWORD = {"sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}}
+GENERATED = external_secret(
+    labels={}, data=[], secretStoreRef=None, refreshInterval="0", refreshPolicy="CreatedOnce", dataFrom=[PASSWORD]
+)
+"""An entry that a generator makes, and an ExternalSecret of such alone, which keeps the password that it has made."""
 
 
 def reading(path: object, key: str = "URL", **remote: str) -> dict[str, str]:
