@@ -56,12 +56,39 @@ def test_what_an_operation_takes_out_is_told_so(tmp_path):
     assert finding.edits == ()
 
 
-def test_a_list_that_a_patch_empties_is_found_there(tmp_path):
+@pytest.mark.parametrize(
+    ("file", "text", "line"),
+    [
+        ("patch.yaml", patch(), "data: []"),
+        ("patch.yaml", patch().replace(" []", ""), "data:"),
+        ("patch.yaml", patch().replace("[]", "null # later"), "data: null # later"),
+        ("patch.yaml", patch(refreshInterval="2h").replace(" []", ""), "data:"),
+        ("patch.yaml", patch().replace("spec:\n  data: []", "spec: {data: }"), "spec: {data: }"),
+        (
+            "kustomization.yaml",
+            "resources: [../../base]\npatches:\n- patch: |-\n    "
+            + patch().strip().replace("\n", "\n    ").replace(" []", ""),
+            "data:",
+        ),
+    ],
+)
+def test_a_list_that_a_patch_empties_is_found_there(tmp_path, file, text, line):
     """No entry of it is left to point at."""
-    files = base_and_patch(TWO_WAITING, patch())
+    files = base_and_patch(TWO_WAITING, patch()) | {f"overlays/prod/{file}": text}
     findings = judged(tmp_path, files).findings
-    text = files["overlays/prod/patch.yaml"].splitlines()
-    assert [(found.rule, text[found.where.line - 1].strip()) for found in findings] == [("key-lost", "data: []")] * 2
+    lines = text.splitlines()
+    assert {found.where.file for found in findings} == {f"{TENANT}/overlays/prod/{file}"}
+    assert [(found.rule, lines[found.where.line - 1].strip()) for found in findings] == [("key-lost", line)] * 2
+    while mended(tmp_path)[1]:
+        pass
+    assert judged_again(tmp_path, "prod").findings == ()
+
+
+def test_the_last_patch_is_the_place_of_what_is_lost(tmp_path):
+    """Not the one before it, which empties the list."""
+    twice = patch().replace(" []", "") + "---\n" + patch(entry("URL", URL))
+    (finding,) = judged(tmp_path, base_and_patch(TWO_WAITING, twice)).findings
+    assert twice.splitlines()[finding.where.line - 1].strip() == f"key: {URL}"
 
 
 def test_a_remedy_is_one_line(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from secret_action.manifest.draft import Draft
@@ -13,6 +14,7 @@ from secret_action.manifest.parts import Part
 from secret_action.manifest.patches import has_operations, in_order, prove, target_of, write_patch
 from secret_action.manifest.paths import in_environment
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
+from secret_action.manifest.trace import Traced
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_style import inline as as_one_line
 from secret_action.model import ExternalSecret, Location, Reference, Severity
@@ -60,8 +62,16 @@ def _why(
     return (
         f"a patch replaces the whole list spec.{field}",
         f"Repeat it in the patch, under spec.{field}: - {as_one_line(entry)}",
-        kept or overlay.sources.locate(resource, "spec", field),
+        kept or _emptied(overlay, traced, field) or overlay.sources.locate(resource, "spec", field),
     )
+
+
+def _emptied(overlay: Overlay, traced: Traced | None, field: str) -> Location | None:
+    """Where the last word on a list is that there is none: a key with nothing behind it."""
+    if traced is None or traced.tree.at("spec", field):
+        return None
+    last = next((part for said in traced.written if (part := said.at("spec", field))), None)
+    return overlay.sources.where(replace(last, lines=last.key_lines)) if last and last.is_null else None
 
 
 def _is(part: Part, reference: Reference) -> bool:
