@@ -297,12 +297,61 @@ BROKEN = {
 }
 
 
-def test_a_secret_that_is_made_beside_is_a_warning(tmp_path):
-    """Two overlays of one environment may be deployed together, or to two clusters."""
-    files = {file.replace("prod/", "prod/data/"): text for file, text in one_overlay(external_secret()).items()}
-    files |= {file.replace("prod/", "prod/app/"): text for file, text in one_overlay(claim("db")).items()}
-    (finding,) = judged(tmp_path, files, "").findings
-    assert (finding.rule, finding.severity) == ("unknown-secret", Severity.WARNING)
+MADE, READ = one_overlay(external_secret()), one_overlay(claim("db"))
+
+
+def placed(tree, folder, **fields):
+    """The overlay of a tree in another folder, with more fields in its kustomization."""
+    moved = {file.replace("overlays/prod/", f"overlays/{folder}/"): text for file, text in tree.items()}
+    return moved | {f"overlays/{folder}/kustomization.yaml": kustomization("es.yaml", **fields)}
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        placed(MADE, "prod/data") | placed(READ, "prod/app"),
+        placed(MADE, "prod/data", namespace="shop") | placed(READ, "prod/app"),
+        placed(MADE, "prod/data") | placed(READ, "prod/app", namespace="shop"),
+        placed(MADE, "prod/data", namespace="shop") | placed(READ, "prod/app", namespace="shop"),
+        placed(one_overlay(other("helm.cattle.io/v1", "HelmChart", "db")), "prod/data")
+        | placed(one_overlay(claim("db-root")), "prod/app"),
+        # Its maker has pods as well, which need another one.
+        placed(one_overlay(external_secret(), external_secret("two"), claim("two", name="data")), "prod/data")
+        | placed(READ, "prod/app"),
+    ],
+)
+def test_overlays_of_one_environment_may_be_deployed_side_by_side(tmp_path, tree):
+    """What one of them makes is there for the other's pods, and read by them."""
+    assert judged(tmp_path, tree, "").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("tree", "severity"),
+    [
+        # Two namespaces, or two clusters, since in one there is only one thing of that kind and name.
+        (placed(MADE, "prod/data", namespace="data") | placed(READ, "prod/app", namespace="shop"), Severity.WARNING),
+        (placed(one_overlay(external_secret(), claim("db")), "prod/eu") | placed(READ, "prod/us"), Severity.WARNING),
+        (
+            placed(one_overlay(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")])), "dev/data") | READ,
+            Severity.ERROR,
+        ),
+    ],
+)
+def test_what_is_made_elsewhere_is_out_of_reach(tmp_path, tree, severity):
+    """Where it is at most a warning that this environment has it, others may bring it to the pods."""
+    (finding,) = judged(tmp_path, tree, "").findings
+    assert (finding.rule, finding.severity) == ("unknown-secret", severity)
+
+
+@pytest.mark.parametrize("namespaces", [("", ""), ("data", "shop")])
+def test_what_is_read_elsewhere_is_not_consumed(tmp_path, namespaces):
+    """The pods of another cluster, for which there is a copy, or of another namespace do not see it."""
+    made_here = one_overlay(external_secret(), external_secret("two"), claim("two"))
+    all_there = one_overlay(external_secret(), external_secret("two"), claim("db", "two"))
+    tree = placed(made_here, "prod/data", namespace=namespaces[0]) | placed(
+        all_there, "prod/app", namespace=namespaces[1]
+    )
+    assert [found.rule for found in judged(tmp_path, tree, "").findings] == ["not-consumed"]
 
 
 SEVERITIES = {rule.id: rule.severity for rule in all_rules()}
