@@ -40,7 +40,8 @@ class Overlay:
     those that its ClusterExternalSecrets make. bases: what it is built of, the nearest first. environments: all that
     the tenant has overlays for.
     resources: all that was rendered, lists opened, as kustomize wrote it. sources: finds the file and line of it.
-    beside: the other overlays of its environment that are judged with it.
+    beside: the other overlays of its environment that are judged with it. alone: the folders of the tenant that it is
+    built of, and no other environment's overlay.
     """
 
     service: str
@@ -57,6 +58,7 @@ class Overlay:
     consumers: tuple[Consumer, ...] = ()
     resources: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     error: str = ""
+    alone: frozenset[str] = frozenset()
     beside: tuple[Beside, ...] = field(default=(), compare=False, repr=False)
 
     def rendered(self, external_secret: ExternalSecret, base: Base) -> ExternalSecret | None:

@@ -1,21 +1,26 @@
-"""The patches that an overlay's own files hold: which one is for a resource, and how its text is changed.
+"""The patches of an overlay, mostly its own: which one is for a resource, and how its text is changed.
 
 Nothing is written: a draft is changed. What cannot be done safely raises EditError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.kustomization import Patch
 from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import compose_documents, get, line_of, scalars
 
 Change = Callable[[str, int], str]
 """(text, document in it) → the text, changed."""
+
+Resource = Mapping[str, Any]
+"""As kustomize rendered it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,36 @@ def operations(draft: Draft, overlay: Overlay, target: Target) -> Patch | None:
     return found[-1] if found else None
 
 
+def deciding_patch(sources: Sources, resource: Resource, field: str) -> Patch | None:
+    """The strategic-merge patch by which a rendered resource has a field of its `spec`, in whichever folder it lies."""
+    traced = sources.trace(resource)
+    saying = (patch for patch in (traced.patches if traced else ()) if patch.is_merge and _says(patch, field))
+    return next(saying, None)
+
+
+def _says(patch: Patch, field: str) -> bool:
+    return patch.part().at("spec", field) is not None
+
+
+def home_of(overlay: Overlay, patch: Patch | None) -> str:
+    """The folder whose kustomization has a patch; the overlay's own without one."""
+    return overlay.sources.location(patch.listed_in).file if patch else overlay.folder
+
+
+def is_shared(overlay: Overlay, patch: Patch) -> bool:
+    """Whether another environment's overlay has the patch as well."""
+    return home_of(overlay, patch) not in {overlay.folder, *overlay.alone}
+
+
+def is_for_several(overlay: Overlay, sources: Sources, patch: Patch) -> bool:
+    """Whether several of the overlay's resources have the patch; one without a target names just one.
+
+    sources: the overlay's, by which the patch was found.
+    """
+    traced = (sources.trace(resource) for resource in overlay.resources) if patch.target is not None else ()
+    return sum(patch in each.patches for each in traced if each) > 1
+
+
 def _is_editable(patch: Patch) -> bool:
     return patch.inline is None or patch.inline.style == "|"
 
@@ -101,7 +136,9 @@ def edit_document(draft: Draft, file: str, document: int, inline: int | None, ch
 
 
 def edit_patch(draft: Draft, overlay: Overlay, patch: Patch, change: Change) -> None:
-    """Changes what a patch says."""
+    """Changes what a patch says. Raises EditError where it is written so that it cannot be changed safely."""
+    if not _is_editable(patch):
+        raise EditError("The patch does not stand in its file as it is.")
     inline = line_of(patch.inline) if patch.inline is not None else None
     edit_document(draft, _file(overlay, patch), patch.document, inline, change)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import yaml
@@ -20,14 +21,18 @@ from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.own_patches import (
     Change,
     Target,
+    deciding_patch,
     edit_document,
     edit_patch,
     file_of_patches,
+    home_of,
+    is_for_several,
+    is_shared,
     merge_patch,
     operations,
 )
 from secret_action.manifest.parts import agrees
-from secret_action.manifest.paths import in_environment
+from secret_action.manifest.paths import in_environment, unresolved
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import (
     compose_documents,
@@ -39,8 +44,8 @@ from secret_action.manifest.yaml_files import (
     scalars,
     text,
 )
-from secret_action.model import ExternalSecret, Location
-from secret_action.naming import PLACEHOLDER
+from secret_action.model import ExternalSecret, Location, Reference
+from secret_action.naming import KEY_PATTERN, PLACEHOLDER
 
 
 def replace_in_line(draft: Draft, where: Location, old: str, new: str) -> None:
@@ -243,6 +248,29 @@ def write_patch(draft: Draft, overlay: Overlay, target: Target, spec: Mapping[st
         raise EditError(f"{file} is there, and the kustomization does not list it.")
     draft.put(file, yaml_edit.dump(document))
     list_in(draft, overlay.where.file, "patches", {"path": name})
+
+
+def add_to_list(
+    draft: Draft, overlay: Overlay, external_secret: ExternalSecret, field: str, entry: Mapping[str, Any]
+) -> None:
+    """Adds an entry to a list of a rendered ExternalSecret's `spec`, in the patch that has given it this list.
+
+    That may lie in a folder that the overlay is built of, but not where it is for others as well; nor where keys of the
+    list are still to be changed, since the overlay will have a patch of its own for that.
+    """
+    sources = overlay.sources.over(draft)
+    patch = deciding_patch(sources, overlay.resource(external_secret), field)
+    if patch is None or is_shared(overlay, patch) or is_for_several(overlay, sources, patch):
+        raise EditError("The list is not only this ExternalSecret's.")
+    if home_of(overlay, patch) != overlay.folder and not all(map(partial(_is_right, overlay), external_secret.entries)):
+        raise EditError("The overlay will have a patch of its own.")
+    edit_patch(draft, overlay, patch, lambda text, number: yaml_edit.append(text, number, ("spec", field), entry))
+
+
+def _is_right(overlay: Overlay, reference: Reference) -> bool:
+    parts = overlay.parameter_path.parse(reference.path)
+    normalised = parts is None or KEY_PATTERN.fullmatch(parts.key) is not None
+    return normalised and not unresolved(reference.path) and in_environment(overlay, reference.path) == reference.path
 
 
 def list_in(draft: Draft, kustomization: str, field: str, entry: Any) -> None:

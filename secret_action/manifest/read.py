@@ -223,6 +223,7 @@ class Reading:
             of_cluster=read_of_cluster(resources, scope.store, sources.locate),
             bases=tuple(self._building.bases(folder)),
             environments=frozenset(self._overlays) - {""},
+            alone=self._building.alone(folder),
             consumers=read_consumers(resources),
             resources=resources,
         )

@@ -19,6 +19,7 @@ from tests.unit.manifest_samples import (
     deployment,
     entry,
     external_secret,
+    inline,
     judged,
     judged_again,
     kustomization,
@@ -29,9 +30,11 @@ from tests.unit.manifest_samples import (
     patch,
     patched,
     reading,
+    regions,
     searching,
     sharing,
     with_component,
+    with_component_each,
     with_layer,
 )
 
@@ -40,6 +43,7 @@ BETA_IN_ONE_LINE = json.dumps(yaml.safe_load(patched("prod").replace(V1, BETA)))
 
 
 SPELLINGS = ("prod", "production")
+BOTH_OF_DEV = patch(entry("URL", "/zerotouch/dev/shop/url"), entry("CA", "/zerotouch/dev/shop/ca"))
 
 
 def prefixed(**deployed):
@@ -155,6 +159,20 @@ BROKEN = {
         with_layer(TWO_WAITING, patched("_ENV_"), patched("prod")),  # lost twice, told once
         with_layer(TWO_WAITING, "", patched("prod")),
         with_layer(TWO_WAITING, patched("_ENV_"), patch(entry("URL", URL), name="eu-db"), namePrefix="eu-"),
+        # Written elsewhere than in a file of the overlay, and for no other environment.
+        inline(TWO_WAITING, patched("prod")),
+        inline(WAITING, patch().replace(" []", ""), target="{name: d.*}"),
+        with_component_each(TWO_WAITING, dev=BOTH_OF_DEV, prod=patched("prod")),
+        regions(TWO_WAITING, prod=patched("prod")),
+        regions(TWO_WAITING, dev=BOTH_OF_DEV, prod=patched("prod")),
+        # Not as it is in its file; for another ExternalSecret as well; for another environment as well.
+        ByHand(inline(TWO_WAITING, json.dumps(yaml.safe_load(patched("prod"))), ">-")),
+        ByHand(inline(TWO_WAITING + "---\n" + external_secret("other"), patched("prod"))),
+        ByHand(
+            with_layer(TWO_WAITING, patched("prod"))
+            | {"overlays/dev/kustomization.yaml": kustomization("../../shared", patches=[{"path": "patch.yaml"}])}
+            | {"overlays/dev/patch.yaml": BOTH_OF_DEV}
+        ),
     ],
     "overlay-missing": [
         overlays(WAITING, "dev", "prod", dev=patched("dev")),
