@@ -183,6 +183,15 @@ def test_a_lost_key_and_a_missing_patch_of_two_external_secrets(tmp_path):
     assert [[item["secretKey"] for item in each["spec"]["data"]] for each in written] == [["URL", "CA"], ["TOKEN"]]
 
 
+def test_external_secrets_that_nothing_patches_get_one_file(tmp_path):
+    """All of them at once."""
+    bases = [external_secret(name, data=[entry("URL", f"/zerotouch/_ENV_/shop/{name}")]) for name in ("a", "b", "c")]
+    judged(tmp_path, overlays("---\n".join(bases), "prod"))
+    assert mended(tmp_path) == ([], 0)
+    written = yaml.safe_load_all((tmp_path / TENANT / "overlays/prod/patches/secrets-patch.yaml").read_text())
+    assert [each["metadata"]["name"] for each in written] == ["a", "b", "c"]
+
+
 def test_a_patch_for_a_target_may_have_any_name(tmp_path):
     """It is the overlay's patch of that ExternalSecret all the same."""
     files = base_and_patch(TWO_WAITING, patch(entry("URL", WRONG_URL), name="whatever"))
