@@ -16,7 +16,7 @@ import yaml
 
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
-from secret_action.manifest.external_secrets import KEY_FIELDS
+from secret_action.manifest.external_secrets import KEY_FIELDS, read_external_secrets
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.own_patches import (
     Change,
@@ -30,6 +30,7 @@ from secret_action.manifest.own_patches import (
     is_shared,
     merge_patch,
     operations,
+    unlisted_patches,
 )
 from secret_action.manifest.parts import agrees
 from secret_action.manifest.paths import in_environment, unresolved
@@ -115,7 +116,8 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
 
     external_secret: as rendered. keys: the new path by the old one. Each is changed where it is written, if that is
     the overlay's own file. Otherwise there is a patch; one that has to be written for it holds the whole list, and
-    nothing that is waiting or of another environment in it.
+    nothing that is waiting or of another environment in it. One that is there, and only has to be listed, may give it
+    other keys, as long as they are right.
     """
     places = {each.where: each.path for each in external_secret.entries if each.path in keys}
     own = [where for where in places if is_own(overlay, where)]
@@ -131,6 +133,10 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
         lists = _lists(spec, lambda key: keys.get(key, key))
         append_operations(draft, overlay, target, spec, keys)
     else:
+        if merge_patch(draft, overlay, target) is None and (name := unlisted_patch(overlay, target)):
+            list_in(draft, overlay.where.file, "patches", {"path": name})
+            _prove_right(draft, overlay, external_secret, target)
+            return
         lists = resolved_lists(overlay, spec, keys)
         write_patch(draft, overlay, target, lists)
     prove(draft, overlay, resource, lists)
@@ -157,6 +163,36 @@ def prove(draft: Draft, overlay: Overlay, resource: Mapping[str, Any], fields: M
     for field, value in fields.items():
         if traced is None or not agrees(traced.tree.at("spec", field), value):
             raise EditError(f"What else changes spec.{field} is not known.")
+
+
+def unlisted_patch(overlay: Overlay, target: Target) -> str:
+    """The file in the overlay's folder that has a patch of a resource, and is not listed; empty without one.
+
+    Its name is relative to that folder. Raises EditError where there are several.
+    """
+    found = unlisted_patches(overlay, target)
+    if len(found) > 1:
+        raise EditError(f"Which of {', '.join(found)} is to be listed is not known.")
+    return next(iter(found), "")
+
+
+def _prove_right(draft: Draft, overlay: Overlay, external_secret: ExternalSecret, target: Target) -> None:
+    """Raises EditError unless the overlay's patch of an ExternalSecret surely gives it right keys, and all of them."""
+    patch, resource, spec = merge_patch(draft, overlay, target), overlay.resource(external_secret), external_secret.spec
+    said = loaded(draft.text(overlay.sources.location(patch.file).file), patch.document).get("spec") if patch else None
+    if not isinstance(said, dict):
+        raise EditError("What the patch says is not known.")
+    lists = {field: said.get(field, spec.get(field)) for field in ("data", "dataFrom") if field in {*said, *spec}}
+    prove(draft, overlay, resource, lists)
+    for patched in read_external_secrets([{**resource, "spec": {**spec, **lists}}], overlay.store, lambda *_: _NOWHERE):
+        keys, old = ({each.secret_key for each in one.entries} for one in (patched, external_secret))
+        whole = sum(each.extract for each in patched.entries) >= sum(each.extract for each in external_secret.entries)
+        if keys >= old and whole and all(map(partial(_is_right, overlay), patched.entries)):
+            return
+    raise EditError("The patch is not right either.")
+
+
+_NOWHERE = Location("")
 
 
 def resolved_lists(overlay: Overlay, spec: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
