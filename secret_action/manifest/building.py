@@ -73,6 +73,16 @@ class Building:
             if base := self._read[layer.folder]:
                 yield replace(base, prefix=layer.prefix, suffix=layer.suffix)
 
+    def alone(self, overlay: Path) -> frozenset[str]:
+        """The folders of the tenant that an overlay is built of, and no overlay of another environment."""
+        others: set[Path] = set()
+        for environment, overlays in self._overlays.items():
+            if overlay not in overlays:
+                others |= self._used[environment] | {each.resolve() for each in overlays}
+        folders = {layer.folder for layer in self._layers_of(overlay)} - others
+        tenant, root = self._tenant.resolve(), self._root.resolve()
+        return frozenset(each.relative_to(root).as_posix() for each in folders if each.is_relative_to(tenant))
+
     def _layers_of(self, overlay: Path) -> tuple[Layer, ...]:
         if overlay not in self._layers:
             self._layers[overlay] = layers_of(self._root, overlay)

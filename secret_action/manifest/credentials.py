@@ -33,6 +33,8 @@ _NAME = re.compile(
 )
 _NO_VALUE = re.compile(
     r".{0,5}|[0-9.]+|true|false|none|null|(?:file:|\.{0,2}/).*|\*+|x+"
+    # Where a value is kept, or the key that encrypts: `arn:aws:kms:…`, `alias/shop`, `ssm:/zerotouch/prod/shop/token`.
+    r"|arn:[\w-]+:[\w-]+:.*|alias/[\w/-]+|[a-z][a-z0-9+.-]{1,20}:/{1,3}[\w.-]+(?:/[\w.-]*)*(?:[#?].*)?"
     r"|(?:a|an|my|our|the|some|your|test|dummy|fake|sample|insert|replace|change|todo|placeholder|redacted|secret|password"
     r"|passwd|pass|pwd|user|username|token|key|default|postgres|admin|root|guest)(?:[-_ .].*)?"
     r"|changeme.*|.*[-_](?:here|placeholder|me)|.*(?:example|redacted).*",
@@ -60,7 +62,7 @@ def names_credential(name: str) -> bool:
 
 
 def is_value(name: str, text: str) -> bool:
-    """True where what stands under such a name is no placeholder, variable, path, or the name of something."""
+    """True where what stands under such a name is no placeholder, variable, path, or the name or place of something."""
     text = text.strip()[:_LONGEST]
     if not _is_value(text):
         return False

@@ -59,7 +59,8 @@ def read_external_secrets(
 ) -> tuple[ExternalSecret, ...]:
     """The ExternalSecrets among rendered resources that read the platform's store.
 
-    One that names no store at all is taken for the platform's, as the platform document writes them.
+    One that names no store at all is taken for the platform's, as the platform document writes them; but what comes of
+    a generator alone, such as a password that is made once, reads no store.
     """
     found = []
     for resource in flattened(resources):
@@ -69,9 +70,9 @@ def read_external_secrets(
         name = str(metadata.get("name", ""))
         default_store = _string(mapping(spec.get("secretStoreRef")).get("name")) or store
         old = resource.get("apiVersion") == _ALPHA
-        entries = tuple(_references(spec, name, default_store, store, partial(locate, resource), old=old))
-        if default_store != store and all(entry.store for entry in entries):
+        if store not in _read_by(spec, default_store):
             continue
+        entries = tuple(_references(spec, name, default_store, store, partial(locate, resource), old=old))
         labels = mapping(metadata.get("labels"))
         found.append(
             ExternalSecret(
@@ -131,9 +132,7 @@ def _references(
         part, _, *parents, field = steps
         said = mapping(entry.get(parents[0])) if parents else entry
         key, find = said.get(field), "find" in parents
-        source = mapping(entry.get("sourceRef"))
-        generator = _string(mapping(source.get("generatorRef")).get("kind"))
-        reads = _string(mapping(source.get("storeRef")).get("name")) or generator or default_store
+        reads = _read_from(entry, default_store)
         yield Reference(
             # A key that is not a string in the render breaks a rule, which shows it as kustomize wrote it.
             path="" if key is None else str(key),
@@ -146,6 +145,19 @@ def _references(
             find=find,
             store="" if reads == store else reads,
         )
+
+
+def _read_by(spec: Mapping[str, Any], default_store: str) -> set[str]:
+    """The stores and generators that the entries read; of a spec without any entry, the store that it names."""
+    entries = [entry for field in ("data", "dataFrom") for entry in map(mapping, _sequence(spec.get(field)))]
+    return {_read_from(entry, default_store) for entry in entries} or {default_store}
+
+
+def _read_from(entry: Mapping[str, Any], default_store: str) -> str:
+    """The store that an entry reads, or the kind of its generator."""
+    source = mapping(entry.get("sourceRef"))
+    generator = _string(mapping(source.get("generatorRef")).get("kind"))
+    return _string(mapping(source.get("storeRef")).get("name")) or generator or default_store
 
 
 def _entries(spec: Mapping[str, Any], *, old: bool) -> Iterator[tuple[Mapping[str, Any], tuple[Any, ...]]]:

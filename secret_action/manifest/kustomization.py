@@ -28,13 +28,15 @@ Id = tuple[str, str]
 class Patch:
     """A document that patches.
 
-    file: where it is written; document: its number there, or in the text `inline` of the kustomization. target: what
-    the kustomization says of the resources that it is for; without, it names its own.
+    file: where it is written; document: its number there, or in the text `inline` of the kustomization. listed_in: that
+    kustomization's folder, normalised. target: what the kustomization says of the resources that it is for; without, it
+    names its own.
     """
 
     file: Path
     document: int
     node: yaml.Node
+    listed_in: Path
     target: yaml.Node | None = None
     inline: yaml.ScalarNode | None = None
 
@@ -202,10 +204,10 @@ class Kustomization:
                 inline = None if path else (entry if isinstance(entry, yaml.ScalarNode) else get(entry, "patch"))
                 if path:
                     for index, node in enumerate(self._nodes(path)):
-                        yield Patch(path, index, node, target)
+                        yield Patch(path, index, node, self._folder, target)
                 elif isinstance(inline, yaml.ScalarNode):
                     for index, node in enumerate(compose_documents(inline.value)):
-                        yield Patch(self.file, index, node, target, inline)
+                        yield Patch(self.file, index, node, self._folder, target, inline)
 
 
 def _path_of(entry: yaml.Node) -> str:

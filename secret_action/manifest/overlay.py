@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from secret_action.manifest.secrets_in_use import Beside
 from secret_action.manifest.sources import Sources
 from secret_action.model import Consumer, ExternalSecret, Location
 from secret_action.naming import ParameterPath
@@ -40,6 +41,8 @@ class Overlay:
     those that its ClusterExternalSecrets make. bases: what it is built of, the nearest first. environments: all that
     the tenant has overlays for.
     resources: all that was rendered, lists opened, as kustomize wrote it. sources: finds the file and line of it.
+    beside: the other overlays of its environment that are judged with it. alone: the folders of the tenant that it is
+    built of, and no other environment's overlay.
     """
 
     service: str
@@ -57,6 +60,8 @@ class Overlay:
     resources: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     error: str = ""
     error_at: Location | None = None
+    alone: frozenset[str] = frozenset()
+    beside: tuple[Beside, ...] = field(default=(), compare=False, repr=False)
 
     def rendered(self, external_secret: ExternalSecret, base: Base) -> ExternalSecret | None:
         """What became of a base's ExternalSecret, whose name prefixes and suffixes may have changed."""

@@ -1,21 +1,27 @@
-"""The patches that an overlay's own files hold: which one is for a resource, and how its text is changed.
+"""The patches of an overlay, mostly its own: which one is for a resource, and how its text is changed.
 
 Nothing is written: a draft is changed. What cannot be done safely raises EditError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from secret_action.manifest.draft import Draft
+from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.kustomization import Patch
 from secret_action.manifest.overlay import Overlay
+from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import compose_documents, get, line_of, scalars, text
 
 Change = Callable[[str, int], str]
 """(text, document in it) → the text, changed."""
+
+Resource = Mapping[str, Any]
+"""As kustomize rendered it."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,11 @@ class Target:
     kind: str
     name: str
     namespace: str = ""
+
+    @property
+    def in_space(self) -> Target:
+        """The same with the namespace that stands for none."""
+        return replace(self, namespace=self.namespace or "default")
 
 
 def own_patches(draft: Draft, overlay: Overlay) -> list[Patch]:
@@ -59,6 +70,65 @@ def operations(draft: Draft, overlay: Overlay, target: Target) -> Patch | None:
     """The last list of JSON6902 operations on just this resource."""
     found = [patch for patch in _of_resource(draft, overlay, target) if not patch.is_merge and _is_editable(patch)]
     return found[-1] if found else None
+
+
+def deciding_patch(sources: Sources, resource: Resource, field: str) -> Patch | None:
+    """The strategic-merge patch by which a rendered resource has a field of its `spec`, in whichever folder it lies."""
+    traced = sources.trace(resource)
+    saying = (patch for patch in (traced.patches if traced else ()) if patch.is_merge and _says(patch, field))
+    return next(saying, None)
+
+
+def _says(patch: Patch, field: str) -> bool:
+    return patch.part().at("spec", field) is not None
+
+
+def unlisted_patches(overlay: Overlay, target: Target | None = None) -> list[str]:
+    """The files in the overlay's folder that are for its kustomization to list, as patches.
+
+    By their names relative to that folder. target: only those that have a patch of it. A patch of what is not there
+    would keep the overlay from rendering, so a file with one is none of these.
+    """
+    documents = {
+        file: [Target(version, kind, *names).in_space for version, kind, names in named]
+        for file, named in overlay.sources.unlisted.items()
+    }
+    found = {file: each for file, each in documents.items() if each and (target is None or target.in_space in each)}
+    there = _met(overlay, {patched for each in found.values() for patched in each})
+    return [file for file, each in found.items() if there.issuperset(each) and len(set(each)) == len(each)]
+
+
+def _met(overlay: Overlay, wanted: Collection[Target]) -> set[Target]:
+    """Those that the overlay's patches meet."""
+    kinds = {(each.api_version, each.kind) for each in wanted}
+    names = {each.name for each in wanted}
+    found = set()
+    for resource in overlay.resources if wanted else ():
+        version, kind = str(resource.get("apiVersion")), str(resource.get("kind"))
+        rendered = str(mapping(resource.get("metadata")).get("name"))
+        if (version, kind) in kinds and any(name in rendered for name in names):
+            traced = overlay.sources.trace(resource)
+            found |= {Target(version, kind, *traced.met).in_space} if traced else set()
+    return found
+
+
+def home_of(overlay: Overlay, patch: Patch | None) -> str:
+    """The folder whose kustomization has a patch; the overlay's own without one."""
+    return overlay.sources.location(patch.listed_in).file if patch else overlay.folder
+
+
+def is_shared(overlay: Overlay, patch: Patch) -> bool:
+    """Whether another environment's overlay has the patch as well."""
+    return home_of(overlay, patch) not in {overlay.folder, *overlay.alone}
+
+
+def is_for_several(overlay: Overlay, sources: Sources, patch: Patch) -> bool:
+    """Whether several of the overlay's resources have the patch; one without a target names just one.
+
+    sources: the overlay's, by which the patch was found.
+    """
+    traced = (sources.trace(resource) for resource in overlay.resources) if patch.target is not None else ()
+    return sum(patch in each.patches for each in traced if each) > 1
 
 
 def _is_editable(patch: Patch) -> bool:
@@ -118,7 +188,9 @@ def edit_document(draft: Draft, file: str, document: int, inline: int | None, ch
 
 
 def edit_patch(draft: Draft, overlay: Overlay, patch: Patch, change: Change) -> None:
-    """Changes what a patch says."""
+    """Changes what a patch says. Raises EditError where it is written so that it cannot be changed safely."""
+    if not _is_editable(patch):
+        raise EditError("The patch does not stand in its file as it is.")
     inline = line_of(patch.inline) if patch.inline is not None else None
     edit_document(draft, _file(overlay, patch), patch.document, inline, change)
 

@@ -9,26 +9,32 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import yaml
 
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
-from secret_action.manifest.external_secrets import KEY_FIELDS
+from secret_action.manifest.external_secrets import KEY_FIELDS, read_external_secrets
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.own_patches import (
     Change,
     Target,
+    deciding_patch,
     edit_document,
     edit_patch,
     file_of_patches,
     files_of_patches,
+    home_of,
+    is_for_several,
+    is_shared,
     merge_patch,
     operations,
+    unlisted_patches,
 )
 from secret_action.manifest.parts import agrees
-from secret_action.manifest.paths import in_environment
+from secret_action.manifest.paths import in_environment, unresolved
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import (
     compose_documents,
@@ -40,8 +46,8 @@ from secret_action.manifest.yaml_files import (
     scalars,
     text,
 )
-from secret_action.model import ExternalSecret, Location
-from secret_action.naming import PLACEHOLDER
+from secret_action.model import ExternalSecret, Location, Reference
+from secret_action.naming import KEY_PATTERN, PLACEHOLDER
 
 
 def replace_in_line(draft: Draft, where: Location, old: str, new: str) -> None:
@@ -111,7 +117,8 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
 
     external_secret: as rendered. keys: the new path by the old one. Each is changed where it is written, if that is
     the overlay's own file. Otherwise there is a patch; one that has to be written for it holds the whole list, and
-    nothing that is waiting or of another environment in it.
+    nothing that is waiting or of another environment in it. One that is there, and only has to be listed, may give it
+    other keys, as long as they are right.
     """
     places = {each.where: each.path for each in external_secret.entries if each.path in keys}
     own = [where for where in places if is_own(overlay, where)]
@@ -127,6 +134,10 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
         lists = _lists(spec, lambda key: keys.get(key, key))
         append_operations(draft, overlay, target, spec, keys)
     else:
+        if merge_patch(draft, overlay, target) is None and (name := unlisted_patch(overlay, target)):
+            list_in(draft, overlay.where.file, "patches", {"path": name})
+            _prove_right(draft, overlay, external_secret, target)
+            return
         lists = resolved_lists(overlay, spec, keys)
         write_patch(draft, overlay, target, lists)
     prove(draft, overlay, resource, lists)
@@ -153,6 +164,36 @@ def prove(draft: Draft, overlay: Overlay, resource: Mapping[str, Any], fields: M
     for field, value in fields.items():
         if traced is None or not agrees(traced.tree.at("spec", field), value):
             raise EditError(f"What else changes spec.{field} is not known.")
+
+
+def unlisted_patch(overlay: Overlay, target: Target) -> str:
+    """The file in the overlay's folder that has a patch of a resource, and is not listed; empty without one.
+
+    Its name is relative to that folder. Raises EditError where there are several.
+    """
+    found = unlisted_patches(overlay, target)
+    if len(found) > 1:
+        raise EditError(f"Which of {', '.join(found)} is to be listed is not known.")
+    return next(iter(found), "")
+
+
+def _prove_right(draft: Draft, overlay: Overlay, external_secret: ExternalSecret, target: Target) -> None:
+    """Raises EditError unless the overlay's patch of an ExternalSecret surely gives it right keys, and all of them."""
+    patch, resource, spec = merge_patch(draft, overlay, target), overlay.resource(external_secret), external_secret.spec
+    said = loaded(draft.text(overlay.sources.location(patch.file).file), patch.document).get("spec") if patch else None
+    if not isinstance(said, dict):
+        raise EditError("What the patch says is not known.")
+    lists = {field: said.get(field, spec.get(field)) for field in ("data", "dataFrom") if field in {*said, *spec}}
+    prove(draft, overlay, resource, lists)
+    for patched in read_external_secrets([{**resource, "spec": {**spec, **lists}}], overlay.store, lambda *_: _NOWHERE):
+        keys, old = ({each.secret_key for each in one.entries} for one in (patched, external_secret))
+        whole = sum(each.extract for each in patched.entries) >= sum(each.extract for each in external_secret.entries)
+        if keys >= old and whole and all(map(partial(_is_right, overlay), patched.entries)):
+            return
+    raise EditError("The patch is not right either.")
+
+
+_NOWHERE = Location("")
 
 
 def resolved_lists(overlay: Overlay, spec: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
@@ -246,6 +287,29 @@ def write_patch(draft: Draft, overlay: Overlay, target: Target, spec: Mapping[st
         raise EditError(f"{file} is there, and is no file of such patches that the kustomization lists.")
     draft.put(file, yaml_edit.dump(document))
     list_in(draft, overlay.where.file, "patches", {"path": name})
+
+
+def add_to_list(
+    draft: Draft, overlay: Overlay, external_secret: ExternalSecret, field: str, entry: Mapping[str, Any]
+) -> None:
+    """Adds an entry to a list of a rendered ExternalSecret's `spec`, in the patch that has given it this list.
+
+    That may lie in a folder that the overlay is built of, but not where it is for others as well; nor where keys of the
+    list are still to be changed, since the overlay will have a patch of its own for that.
+    """
+    sources = overlay.sources.over(draft)
+    patch = deciding_patch(sources, overlay.resource(external_secret), field)
+    if patch is None or is_shared(overlay, patch) or is_for_several(overlay, sources, patch):
+        raise EditError("The list is not only this ExternalSecret's.")
+    if home_of(overlay, patch) != overlay.folder and not all(map(partial(_is_right, overlay), external_secret.entries)):
+        raise EditError("The overlay will have a patch of its own.")
+    edit_patch(draft, overlay, patch, lambda text, number: yaml_edit.append(text, number, ("spec", field), entry))
+
+
+def _is_right(overlay: Overlay, reference: Reference) -> bool:
+    parts = overlay.parameter_path.parse(reference.path)
+    normalised = parts is None or KEY_PATTERN.fullmatch(parts.key) is not None
+    return normalised and not unresolved(reference.path) and in_environment(overlay, reference.path) == reference.path
 
 
 def list_in(draft: Draft, kustomization: str, field: str, entry: Any) -> None:

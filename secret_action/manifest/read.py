@@ -26,6 +26,7 @@ from secret_action.manifest.mentions import finders, mentioned
 from secret_action.manifest.overlay import Overlay, Tenant
 from secret_action.manifest.renders import Renders
 from secret_action.manifest.rules import all_rules, judge
+from secret_action.manifest.secrets_in_use import Beside
 from secret_action.manifest.settling import Unsure, environments_named, regrouped, settled, unsure
 from secret_action.manifest.sources import Sources
 from secret_action.manifest.yaml_files import leads_outside
@@ -218,7 +219,7 @@ class Reading:
     def _judge(self, folders: Sequence[Path], *, whole: bool, binding: Sequence[Path]) -> Judged:
         """binding: the overlays whose errors are errors."""
         self._start(folders)
-        overlays = tuple(self._overlay(folder) for folder in folders)
+        overlays = _side_by_side([self._overlay(folder) for folder in folders])
         definitions, scope = self._definitions, self._scope
         tenant = Tenant(
             service=scope.service,
@@ -258,6 +259,7 @@ class Reading:
             of_cluster=read_of_cluster(resources, scope.store, sources.locate),
             bases=tuple(self._building.bases(folder)),
             environments=frozenset(self._overlays) - {""},
+            alone=self._building.alone(folder),
             consumers=read_consumers(resources),
             resources=resources,
         )
@@ -268,6 +270,18 @@ class Reading:
 
     def _shown(self, folder: Path) -> str:
         return folder.relative_to(self._root).as_posix()
+
+
+def _side_by_side(overlays: Sequence[Overlay]) -> tuple[Overlay, ...]:
+    """Each with the others of its environment."""
+    deployed: dict[str, dict[str, Beside]] = {}
+    for overlay in overlays:
+        deployed.setdefault(overlay.environment, {})[overlay.folder] = Beside(overlay.resources)
+    return tuple(
+        replace(overlay, beside=tuple(each for folder, each in same.items() if folder != overlay.folder))
+        for overlay in overlays
+        for same in [deployed[overlay.environment]]
+    )
 
 
 def _problems(error: ManifestError, scope: Scope) -> tuple[Problem, ...]:

@@ -6,8 +6,9 @@ read, since a wrong accusation costs a reader more than a missed one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from secret_action.manifest.external_secrets import mapping, named_secrets
@@ -167,6 +168,63 @@ def _under_secret(resource: Resource) -> Iterator[str]:
             for key, value in node.items():
                 below = named or "secret" in str(key).lower() or (selects and key == "name")
                 pending.append((value, below))
+
+
+class Beside:
+    """What another overlay of the environment deploys, as far as a resource can see it.
+
+    That is what may lie in its namespace. An overlay that has the same resource is a copy, deployed to another cluster:
+    in one there is only one thing of that kind and name.
+    """
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self._resources = tuple(resources)
+
+    def makes(self, secret: str, resource: Resource) -> bool:
+        """True where it makes a Secret that the resource needs."""
+        return any(is_made(secret, *self._made[space]) for space in self._seen_by(resource))
+
+    def mentions(self, secret: str, resource: Resource) -> bool:
+        """True where it names a Secret that the resource makes."""
+        return any(secret in self._mentioned[space] for space in self._seen_by(resource))
+
+    def _seen_by(self, resource: Resource) -> Iterator[str]:
+        if _identity(resource) not in self._identities:
+            yield from ({"", _namespace(resource)} if _namespace(resource) else {_ANY}) & self._spaces.keys()
+
+    @cached_property
+    def _identities(self) -> frozenset[tuple[Any, str, str]]:
+        return frozenset(map(_identity, self._resources))
+
+    @cached_property
+    def _spaces(self) -> Mapping[str, Sequence[Resource]]:
+        spaces: dict[str, list[Resource]] = {_ANY: [*self._resources]}
+        for resource in self._resources:
+            spaces.setdefault(_namespace(resource), []).append(resource)
+        return spaces
+
+    @cached_property
+    def _made(self) -> Mapping[str, tuple[set[str], Sequence[Resource]]]:
+        return {
+            space: (made(resources), [each for each in resources if each.get("kind") in _BY_PREFIX])
+            for space, resources in self._spaces.items()
+        }
+
+    @cached_property
+    def _mentioned(self) -> Mapping[str, set[str]]:
+        return {space: mentioned(resources) for space, resources in self._spaces.items()}
+
+
+_ANY = "*"
+"""In the place of a namespace."""
+
+
+def _namespace(resource: Resource) -> str:
+    return str(mapping(resource.get("metadata")).get("namespace") or "")
+
+
+def _identity(resource: Resource) -> tuple[Any, str, str]:
+    return resource.get("kind"), name_of(resource), _namespace(resource)
 
 
 def serves_a_controller(external_secret: ExternalSecret) -> bool:

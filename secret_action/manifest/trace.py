@@ -27,6 +27,7 @@ class Traced:
 
     ids: all that it has had; met: the one by which the outermost kustomization's patches meet it. written: what was
     said of it, the last word first, its definition at the end. removed: what operations took out, and they themselves.
+    patches: those that have changed it, the last word first.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Traced:
     met: Id
     written: tuple[Part, ...]
     removed: tuple[tuple[Part, Part], ...] = ()
+    patches: tuple[Patch, ...] = ()
 
     @property
     def definition(self) -> Part:
@@ -185,7 +187,7 @@ def _patched(layer: Kustomization, traced: Traced, *, late: bool) -> Traced | No
         elif changed is None:
             return None
         else:
-            traced = changed
+            traced = replace(changed, patches=(patch, *changed.patches))
     return traced
 
 

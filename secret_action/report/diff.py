@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from secret_action.model import Edit, Finding
@@ -31,7 +31,8 @@ def unified(edits: Sequence[Edit]) -> str:
     """The unified diff of edits that do not overlap, in any order; an edit that is given twice is made once.
 
     Hunks have no context, since an `Edit` has none. An edit of line 1 that removes nothing and is its file's only one
-    makes the file; to put lines at the top of a file that exists, replace its first line.
+    makes the file, and so do several that each are a document of it; to put lines at the top of a file that exists,
+    replace its first line.
     """
     by_file: dict[str, list[Edit]] = defaultdict(list)
     for edit in dict.fromkeys(edits):
@@ -92,8 +93,11 @@ class _Fitting:
                 (edit.file, gap) in self._filled for gap in inner
             )
         gap = (edit.file, edit.line)
-        # Of a new file there is one text; elsewhere several edits may put different things into one gap.
-        return gap in self._closed or (gap in self._filled and (edit.line == 1 or _head(edit) in self._filled[gap]))
+        head, heads = _head(edit), self._filled.get(gap, set())
+        if gap in self._closed or head in heads:
+            return True
+        # Several edits may put different things into one gap, but into a new file only documents.
+        return edit.line == 1 and bool(heads) and not all(map(_is_document, {head, *heads}))
 
     def _note(self, edit: Edit) -> None:
         lines, inner = _covered(edit)
@@ -123,9 +127,14 @@ def _head(edit: Edit) -> tuple[str, ...]:
     of all else its first line, with the key.
     """
     first = edit.add[0] if edit.add else ""
-    if first.startswith(_DOCUMENT):
+    if _is_document(edit.add):
         return tuple(takewhile(lambda line: not line.startswith("spec:"), edit.add))
     return edit.add[:-1] or edit.add if first.lstrip().startswith("- ") else (first,)
+
+
+def _is_document(lines: Sequence[str]) -> bool:
+    """As patches are written: their version comes first."""
+    return bool(lines) and lines[0].startswith((_DOCUMENT, "apiVersion:"))
 
 
 def _depth(edit: Edit) -> tuple[int, bool, bool]:
@@ -136,7 +145,9 @@ def _depth(edit: Edit) -> tuple[int, bool, bool]:
 
 def _file_diff(file: str, edits: list[Edit]) -> Iterator[str]:
     edits = sorted(edits, key=lambda edit: (edit.line, len(edit.remove) > 0, _depth(edit)))
-    made = len(edits) == 1 and edits[0].line == 1 and not edits[0].remove
+    made = all(edit.line == 1 and not edit.remove for edit in edits)
+    if made:
+        edits = [edits[0], *(replace(edit, add=(_DOCUMENT, *edit.add)) for edit in edits[1:])]
     yield "--- /dev/null" if made else f"--- {_name('a/' + file)}"
     yield f"+++ {_name('b/' + file)}"
     grown = 0

@@ -151,6 +151,38 @@ def with_layer(base: str, layer: str, prod: str = "", **fields: object) -> dict[
     }
 
 
+def regions(base: str, **common: str) -> dict[str, str]:
+    """A base, and two overlays of each environment that share a folder, `common`, with a patch. common: the patches."""
+    tree = overlays(base)
+    for environment, text in common.items():
+        folder = f"overlays/{environment}"
+        tree[f"{folder}/common/kustomization.yaml"] = kustomization("../../../base", patches=[{"path": "patch.yaml"}])
+        tree[f"{folder}/common/patch.yaml"] = text
+        for region in ("eu", "us"):
+            tree[f"{folder}/{region}/kustomization.yaml"] = kustomization("../common")
+    return tree
+
+
+def with_component_each(base: str, **components: str) -> dict[str, str]:
+    """A base, and for each environment a component that patches it, and adds nothing. components: the patches."""
+    tree = overlays(base)
+    for environment, text in components.items():
+        component = f"components/{environment}"
+        tree[f"{component}/kustomization.yaml"] = kustomization(kind="Component", patches=[{"path": "patch.yaml"}])
+        tree[f"{component}/patch.yaml"] = text
+        tree[f"overlays/{environment}/kustomization.yaml"] = kustomization(
+            "../../base", components=[f"../../{component}"]
+        )
+    return tree
+
+
+def inline(base: str, text: str, style: str = "|-", target: str = "{kind: ExternalSecret}") -> dict[str, str]:
+    """A base, and an overlay whose kustomization has a patch as a text."""
+    written = text.strip().replace("\n", "\n      ")
+    patches = f"patches:\n  - target: {target}\n    patch: {style}\n      {written}\n"
+    return overlays(base, "prod") | {"overlays/prod/kustomization.yaml": f"resources: [../../base]\n{patches}"}
+
+
 def one_overlay(*documents: str) -> dict[str, str]:
     """A tenant of one overlay, `prod`, whose ExternalSecrets lie in it."""
     return {
@@ -167,6 +199,11 @@ UNSTORED = external_secret().replace(
     "  secretStoreRef:\n    name: aws-parameter-store\n    kind: ClusterSecretStore\n", ""
 )
 """The first two wait for an overlay's patch; the third names no store."""
+PASSWORD = {"sourceRef": {"generatorRef": {"kind": "Password", "name": "p"}}}
+GENERATED = external_secret(
+    labels={}, data=[], secretStoreRef=None, refreshInterval="0", refreshPolicy="CreatedOnce", dataFrom=[PASSWORD]
+)
+"""An entry that a generator makes, and an ExternalSecret of such alone, which keeps the password that it has made."""
 
 
 def reading(path: object, key: str = "URL", **remote: str) -> dict[str, str]:

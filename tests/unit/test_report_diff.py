@@ -143,6 +143,7 @@ def test_patches_of_files_can_be_applied_in_any_order_and_mend_all_findings(tmp_
 
 
 DOCUMENT = ("---", "metadata:", "  name: db", "spec:", "  data:", "    - secretKey: A")
+ALONE = ("apiVersion: x/v1", *DOCUMENT[1:])
 
 
 def operation(place: int, value: str) -> tuple[str, ...]:
@@ -160,6 +161,11 @@ def operation(place: int, value: str) -> tuple[str, ...]:
         (Edit("a", 2, ("x", "y"), ()), Edit("a", 2, (), ("z",)), True),
         (Edit("a", 2, (), ("y",)), Edit("a", 2, (), ("z",)), True),
         (Edit("a", 1, (), ("y",)), Edit("a", 1, (), ("z",)), False),
+        # Each makes the file: of two documents, not of two texts, nor of two documents of one thing.
+        (Edit("a", 1, (), ALONE), Edit("a", 1, (), (*ALONE[:2], "  name: other", *ALONE[3:])), True),
+        (Edit("a", 1, (), ALONE), Edit("a", 1, (), (*ALONE, "    - secretKey: B")), False),
+        (Edit("a", 1, (), ALONE), Edit("a", 1, (), ("y",)), False),
+        (Edit("a", 1, (), ("y",)), Edit("a", 1, (), ALONE), False),
         (Edit("a", 2, ("x",), ()), Edit("b", 2, ("x",), ()), True),
         # Two texts for one key, one item or one document: the last would win, and one finding would stay.
         (Edit("a", 2, (), ("  data:", "    - x")), Edit("a", 2, (), ("  data:", "    - y")), False),
@@ -203,6 +209,20 @@ def test_what_yaml_ends_first_comes_first_where_several_findings_want_one_place(
         {"kind": "A", "spec": {"data": ["one", "two"], "more": True}},
         {"kind": "B"},
     ]
+
+
+def test_a_new_file_has_all_documents_that_findings_want_in_it(tmp_path: Path) -> None:
+    """One patch for it, and what lists it is there once."""
+    listed = Edit("listing", 2, (), ("- path: made",))
+    (tmp_path / "listing").write_text("patches:\n")
+    documents = [(*ALONE[:2], f"  name: {name}", *ALONE[3:]) for name in ("a", "b", "c")]
+    made, left = patches([finding(Edit("made", 1, (), document), listed) for document in documents])
+    assert not left
+    for patch in made:
+        applied(tmp_path, patch.diff)
+    written = [each["metadata"]["name"] for each in yaml.safe_load_all((tmp_path / "made").read_text())]
+    assert written == ["a", "b", "c"]
+    assert (tmp_path / "listing").read_text() == "patches:\n- path: made\n"
 
 
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=3), st.lists(TEXTS, max_size=3))

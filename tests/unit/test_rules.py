@@ -9,6 +9,7 @@ from secret_action.manifest.rules import all_rules
 from secret_action.model import Severity
 from tests.unit.edits import apply_edits
 from tests.unit.manifest_samples import (
+    CA,
     TWO_WAITING,
     UNSTORED,
     URL,
@@ -19,6 +20,7 @@ from tests.unit.manifest_samples import (
     deployment,
     entry,
     external_secret,
+    inline,
     judged,
     judged_again,
     kustomization,
@@ -29,9 +31,11 @@ from tests.unit.manifest_samples import (
     patch,
     patched,
     reading,
+    regions,
     searching,
     sharing,
     with_component,
+    with_component_each,
     with_layer,
 )
 
@@ -40,6 +44,7 @@ BETA_IN_ONE_LINE = json.dumps(yaml.safe_load(patched("prod").replace(V1, BETA)))
 
 
 SPELLINGS = ("prod", "production")
+BOTH_OF_DEV = patch(entry("URL", "/zerotouch/dev/shop/url"), entry("CA", "/zerotouch/dev/shop/ca"))
 
 
 def prefixed(**deployed):
@@ -155,6 +160,20 @@ BROKEN = {
         with_layer(TWO_WAITING, patched("_ENV_"), patched("prod")),  # lost twice, told once
         with_layer(TWO_WAITING, "", patched("prod")),
         with_layer(TWO_WAITING, patched("_ENV_"), patch(entry("URL", URL), name="eu-db"), namePrefix="eu-"),
+        # Written elsewhere than in a file of the overlay, and for no other environment.
+        inline(TWO_WAITING, patched("prod")),
+        inline(WAITING, patch().replace(" []", ""), target="{name: d.*}"),
+        with_component_each(TWO_WAITING, dev=BOTH_OF_DEV, prod=patched("prod")),
+        regions(TWO_WAITING, prod=patched("prod")),
+        regions(TWO_WAITING, dev=BOTH_OF_DEV, prod=patched("prod")),
+        # Not as it is in its file; for another ExternalSecret as well; for another environment as well.
+        ByHand(inline(TWO_WAITING, json.dumps(yaml.safe_load(patched("prod"))), ">-")),
+        ByHand(inline(TWO_WAITING + "---\n" + external_secret("other"), patched("prod"))),
+        ByHand(
+            with_layer(TWO_WAITING, patched("prod"))
+            | {"overlays/dev/kustomization.yaml": kustomization("../../shared", patches=[{"path": "patch.yaml"}])}
+            | {"overlays/dev/patch.yaml": BOTH_OF_DEV}
+        ),
     ],
     "overlay-missing": [
         overlays(WAITING, "dev", "prod", dev=patched("dev")),
@@ -166,6 +185,25 @@ BROKEN = {
         with_component(WAITING, "prod", namePrefix="eu-", namespace="shop"),
         with_layer(WAITING, ""),
         with_layer(WAITING, "", namePrefix="eu-", namespace="shop"),
+        # The patch is there, and not listed.
+        overlays(TWO_WAITING, "prod") | {"overlays/prod/p.yaml": patch(entry("URL", URL), entry("CA", CA))},
+        overlays(WAITING, "prod") | {"overlays/prod/patches/secrets-patch.yaml": patched("prod")},
+        overlays(WAITING, "prod", deployed=claim("eu-db"))
+        | {"overlays/prod/p.yaml": f"{claim(replicas=2)}---\n{patched('prod')}"}
+        | {"overlays/prod/kustomization.yaml": kustomization("../../base", "deployment.yaml", namePrefix="eu-")},
+        # Nor right: what is wrong in it is told once it is listed. Which of two is meant is not known.
+        ByHand(overlays(WAITING, "prod") | {"overlays/prod/p.yaml": patched("dev")}),
+        ByHand(
+            overlays(WAITING, "prod")
+            | {"overlays/prod/p.yaml": patched("prod"), "overlays/prod/q.yaml": patched("prod")}
+        ),
+        ByHand(overlays(TWO_WAITING, "prod") | {"overlays/prod/p.yaml": patched("prod")}),
+        # Of something else, so that the overlay would not render; or for another kustomization to list.
+        overlays(WAITING, "prod")
+        | {"overlays/prod/p.yaml": f"{patched('prod')}---\n{patched('prod').replace('name: db', 'name: mail')}"},
+        overlays(WAITING, "prod") | {"overlays/prod/p.yaml": patched("prod").replace(V1, BETA)},
+        overlays(WAITING, "prod")
+        | {"overlays/prod/more/kustomization.yaml": "resources: []\n", "overlays/prod/more/p.yaml": patched("prod")},
         base_and_patch(
             WAITING + "---\n" + external_secret("llm", data=[entry("KEY", "/zerotouch/_ENV_/shop/key")]),
             patched("prod"),
@@ -203,7 +241,13 @@ BROKEN = {
         | {"base/llm.yaml": external_secret("llm", data=[entry("KEY", "/zerotouch/_ENV_/shop/key")])},
         overlays(external_secret(data=[entry("URL", URL.replace("prod", "_ENV_"))]), "prod", prod=patched("prod"))
         | {"overlays/prod/more.yaml": patch(entry("URL", URL), refreshInterval="2h")},
+        # A patch, by the name that the base has for what the overlay calls `eu-db`.
+        base_and_patch(WAITING, patched("prod"), namePrefix="eu-")
+        | {"overlays/prod/more.yaml": patch(entry("URL", URL), refreshInterval="2h")},
         ByHand(reading(URL) | {"spare/es.yaml": external_secret("llm")}),
+        # A patch that would keep the overlay from rendering: of nothing that is there, or of another version of it.
+        ByHand(reading(URL) | {"overlays/prod/more.yaml": f"{patched('prod')}---\n{patch(name='mail')}"}),
+        ByHand(reading(URL) | {"overlays/prod/more.yaml": patched("prod").replace(V1, BETA)}),
         # What it is for is not known where nothing renders.
         ByHand(
             base_and_patch(WAITING, patched("prod")) | {"overlays/prod/kustomization.yaml": kustomization("../../bas")}
@@ -305,12 +349,61 @@ BROKEN = {
 }
 
 
-def test_a_secret_that_is_made_beside_is_a_warning(tmp_path):
-    """Two overlays of one environment may be deployed together, or to two clusters."""
-    files = {file.replace("prod/", "prod/data/"): text for file, text in one_overlay(external_secret()).items()}
-    files |= {file.replace("prod/", "prod/app/"): text for file, text in one_overlay(claim("db")).items()}
-    (finding,) = judged(tmp_path, files, "").findings
-    assert (finding.rule, finding.severity) == ("unknown-secret", Severity.WARNING)
+MADE, READ = one_overlay(external_secret()), one_overlay(claim("db"))
+
+
+def placed(tree, folder, **fields):
+    """The overlay of a tree in another folder, with more fields in its kustomization."""
+    moved = {file.replace("overlays/prod/", f"overlays/{folder}/"): text for file, text in tree.items()}
+    return moved | {f"overlays/{folder}/kustomization.yaml": kustomization("es.yaml", **fields)}
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        placed(MADE, "prod/data") | placed(READ, "prod/app"),
+        placed(MADE, "prod/data", namespace="shop") | placed(READ, "prod/app"),
+        placed(MADE, "prod/data") | placed(READ, "prod/app", namespace="shop"),
+        placed(MADE, "prod/data", namespace="shop") | placed(READ, "prod/app", namespace="shop"),
+        placed(one_overlay(other("helm.cattle.io/v1", "HelmChart", "db")), "prod/data")
+        | placed(one_overlay(claim("db-root")), "prod/app"),
+        # Its maker has pods as well, which need another one.
+        placed(one_overlay(external_secret(), external_secret("two"), claim("two", name="data")), "prod/data")
+        | placed(READ, "prod/app"),
+    ],
+)
+def test_overlays_of_one_environment_may_be_deployed_side_by_side(tmp_path, tree):
+    """What one of them makes is there for the other's pods, and read by them."""
+    assert judged(tmp_path, tree, "").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("tree", "severity"),
+    [
+        # Two namespaces, or two clusters, since in one there is only one thing of that kind and name.
+        (placed(MADE, "prod/data", namespace="data") | placed(READ, "prod/app", namespace="shop"), Severity.WARNING),
+        (placed(one_overlay(external_secret(), claim("db")), "prod/eu") | placed(READ, "prod/us"), Severity.WARNING),
+        (
+            placed(one_overlay(external_secret(data=[entry("URL", "/zerotouch/dev/shop/url")])), "dev/data") | READ,
+            Severity.ERROR,
+        ),
+    ],
+)
+def test_what_is_made_elsewhere_is_out_of_reach(tmp_path, tree, severity):
+    """Where it is at most a warning that this environment has it, others may bring it to the pods."""
+    (finding,) = judged(tmp_path, tree, "").findings
+    assert (finding.rule, finding.severity) == ("unknown-secret", severity)
+
+
+@pytest.mark.parametrize("namespaces", [("", ""), ("data", "shop")])
+def test_what_is_read_elsewhere_is_not_consumed(tmp_path, namespaces):
+    """The pods of another cluster, for which there is a copy, or of another namespace do not see it."""
+    made_here = one_overlay(external_secret(), external_secret("two"), claim("two"))
+    all_there = one_overlay(external_secret(), external_secret("two"), claim("db", "two"))
+    tree = placed(made_here, "prod/data", namespace=namespaces[0]) | placed(
+        all_there, "prod/app", namespace=namespaces[1]
+    )
+    assert [found.rule for found in judged(tmp_path, tree, "").findings] == ["not-consumed"]
 
 
 SEVERITIES = {rule.id: rule.severity for rule in all_rules()}

@@ -4,6 +4,8 @@ import pytest
 
 from tests.unit.manifest_samples import (
     CA,
+    GENERATED,
+    PASSWORD,
     PATCH,
     URL,
     WAITING,
@@ -63,6 +65,25 @@ def test_a_search_alone_makes_no_parameter(tmp_path):
     (manifest,) = judged(tmp_path, searching("/zerotouch/prod/shop")).manifests
     assert manifest.parameters == ()
     assert len(manifest.external_secrets) == 1
+
+
+@pytest.mark.parametrize("store", ["aws-parameter-store", None])
+def test_what_comes_of_generators_alone_is_no_runs_affair(tmp_path, store):
+    """A refresh would make another password; that a store is named beside it says nothing."""
+    made = external_secret("made", labels={}, data=[], dataFrom=[PASSWORD], secretStoreRef=store and {"name": store})
+    result = judged(tmp_path, one_overlay(external_secret(), GENERATED.replace("name: db", "name: once"), made), "")
+    assert result.findings == ()
+    (manifest,) = result.manifests
+    assert [each.name for each in manifest.external_secrets] == ["db"]
+
+
+def test_one_that_also_reads_the_store_is_ours(tmp_path):
+    """Whatever generators are named beside it."""
+    mixed = external_secret(labels={}, refreshInterval="0", dataFrom=[PASSWORD])
+    result = judged(tmp_path, one_overlay(mixed), "")
+    assert {found.rule for found in result.findings} == {"label-missing", "never-refreshes"}
+    (manifest,) = result.manifests
+    assert [each.name for each in manifest.external_secrets] == ["db"]
 
 
 def test_what_a_cluster_external_secret_makes_is_no_runs_affair(tmp_path):

@@ -11,28 +11,33 @@ from tests.unit.manifest_samples import (
     TENANT,
     TWO_WAITING,
     URL,
+    WAITING,
     base_and_patch,
     entry,
     external_secret,
+    inline,
     judged,
     judged_again,
     kustomization,
     one_overlay,
     overlays,
     patch,
+    patched,
+    regions,
+    with_layer,
 )
 
 WRONG_URL = "/zerotouch/qa7/shop/url"
 OVERLAY = f"{TENANT}/overlays/prod/kustomization.yaml"
 
 
-def mended(root):
+def mended(root, environment="prod"):
     """Applies all that is printed, as it says how, and returns what is found then, and how many were left out."""
-    made, left = patches(judged_again(root, "prod").findings)
+    made, left = patches(judged_again(root, environment).findings)
     for each in made:
         command = ["git", "apply", "--unidiff-zero", "--ignore-whitespace", "-"]
         subprocess.run(command, input=each.diff.encode(), cwd=root, check=True)
-    return [(found.rule, found.about) for found in judged_again(root, "prod").findings], left
+    return [(found.rule, found.about) for found in judged_again(root, environment).findings], left
 
 
 def test_what_an_operation_takes_out_is_told_so(tmp_path):
@@ -56,12 +61,83 @@ def test_what_an_operation_takes_out_is_told_so(tmp_path):
     assert finding.edits == ()
 
 
-def test_a_list_that_a_patch_empties_is_found_there(tmp_path):
+@pytest.mark.parametrize(
+    ("file", "text", "line"),
+    [
+        ("patch.yaml", patch(), "data: []"),
+        ("patch.yaml", patch().replace(" []", ""), "data:"),
+        ("patch.yaml", patch().replace("[]", "null # later"), "data: null # later"),
+        ("patch.yaml", patch(refreshInterval="2h").replace(" []", ""), "data:"),
+        ("patch.yaml", patch().replace("spec:\n  data: []", "spec: {data: }"), "spec: {data: }"),
+        (
+            "kustomization.yaml",
+            "resources: [../../base]\npatches:\n- patch: |-\n    "
+            + patch().strip().replace("\n", "\n    ").replace(" []", ""),
+            "data:",
+        ),
+    ],
+)
+def test_a_list_that_a_patch_empties_is_found_there(tmp_path, file, text, line):
     """No entry of it is left to point at."""
-    files = base_and_patch(TWO_WAITING, patch())
+    files = base_and_patch(TWO_WAITING, patch()) | {f"overlays/prod/{file}": text}
     findings = judged(tmp_path, files).findings
-    text = files["overlays/prod/patch.yaml"].splitlines()
-    assert [(found.rule, text[found.where.line - 1].strip()) for found in findings] == [("key-lost", "data: []")] * 2
+    lines = text.splitlines()
+    assert {found.where.file for found in findings} == {f"{TENANT}/overlays/prod/{file}"}
+    assert [(found.rule, lines[found.where.line - 1].strip()) for found in findings] == [("key-lost", line)] * 2
+    while mended(tmp_path)[1]:
+        pass
+    assert judged_again(tmp_path, "prod").findings == ()
+
+
+def test_the_last_patch_is_the_place_of_what_is_lost(tmp_path):
+    """Not the one before it, which empties the list."""
+    twice = patch().replace(" []", "") + "---\n" + patch(entry("URL", URL))
+    (finding,) = judged(tmp_path, base_and_patch(TWO_WAITING, twice)).findings
+    assert twice.splitlines()[finding.where.line - 1].strip() == f"key: {URL}"
+
+
+def test_what_two_overlays_lose_in_a_folder_that_they_share_is_one_finding(tmp_path):
+    """Mended in the one patch, which says it of both of them."""
+    judged(tmp_path, regions(TWO_WAITING, prod=patched("prod")), "")
+    (finding,) = judged_again(tmp_path).findings
+    common = f"{TENANT}/overlays/prod/common"
+    assert f"lost in {common}:" in finding.message
+    assert [edit.file for edit in finding.edits] == [f"{common}/patch.yaml"]
+    assert mended(tmp_path, "") == ([], 0)
+
+
+def test_what_the_overlays_of_two_environments_lose_in_a_folder_that_they_share_is_one_finding(tmp_path):
+    """What is repeated there is for neither of them, as in the base."""
+    files = with_layer(TWO_WAITING, patched("_ENV_")) | {
+        "overlays/dev/kustomization.yaml": kustomization("../../shared")
+    }
+    (finding,) = (each for each in judged(tmp_path, files, "").findings if each.rule == "key-lost")
+    assert yaml.safe_load(finding.remedy.partition("spec.data: ")[2]) == [entry("CA", "/zerotouch/_ENV_/shop/ca")]
+    assert (finding.where.file, finding.edits) == (f"{TENANT}/shared/patch.yaml", ())
+
+
+def test_a_lost_key_waits_for_the_overlays_own_patch(tmp_path):
+    """In which the list is, once the keys that are left have their environment."""
+    judged(tmp_path, with_layer(TWO_WAITING, patched("_ENV_")))
+    assert {rule for rule, _ in mended(tmp_path)[0]} == {"key-lost"}
+    assert mended(tmp_path) == ([], 0)
+    assert (tmp_path / TENANT / "shared/patch.yaml").read_text() == patched("_ENV_")
+
+
+@pytest.mark.parametrize(
+    ("lacking", "place"),
+    [
+        (lambda base, text: regions(base, prod=text), "overlays/prod/common/patch.yaml"),
+        (inline, "overlays/prod/kustomization.yaml"),
+    ],
+)
+def test_a_key_that_one_environment_has_is_added_where_the_other_has_its_list(tmp_path, lacking, place):
+    """Once, though two overlays show it."""
+    dev = patch(entry("URL", URL.replace("prod", "dev")), entry("CA", CA.replace("prod", "dev")))
+    files = overlays(WAITING, "dev", dev=dev) | lacking(WAITING, patched("prod"))
+    (finding,) = judged(tmp_path, files, "").findings
+    assert [edit.file for edit in finding.edits] == [f"{TENANT}/{place}"]
+    assert mended(tmp_path, "") == ([], 0)
 
 
 def test_a_remedy_is_one_line(tmp_path):
@@ -105,6 +181,38 @@ def test_a_lost_key_and_a_missing_patch_of_two_external_secrets(tmp_path):
     assert mended(tmp_path) == ([], 0)
     written = list(yaml.safe_load_all((tmp_path / TENANT / "overlays/prod/patch.yaml").read_text()))
     assert [[item["secretKey"] for item in each["spec"]["data"]] for each in written] == [["URL", "CA"], ["TOKEN"]]
+
+
+def test_a_patch_that_is_not_listed_is_listed(tmp_path):
+    """And not written again, whichever of the findings is mended."""
+    bases = [external_secret(name, data=[entry("URL", f"/zerotouch/_ENV_/shop/{name}")]) for name in ("a", "b")]
+    written = "---\n".join(patch(entry("URL", f"/zerotouch/prod/shop/{name}"), name=name) for name in ("a", "b"))
+    found = judged(tmp_path, overlays("---\n".join(bases), "prod") | {"overlays/prod/p.yaml": written}, "").findings
+    assert [each.rule for each in found] == ["overlay-missing", "overlay-missing", "not-in-kustomization"]
+    assert {each.remedy for each in found} == {f"Add to {OVERLAY}, under patches: - path: p.yaml"}
+    (edits,) = {each.edits for each in found}
+    assert [(edit.file, edit.add) for edit in edits] == [(OVERLAY, ("patches:", "- path: p.yaml"))]
+    assert mended(tmp_path, "") == ([], 0)
+    assert (tmp_path / TENANT / "overlays/prod/p.yaml").read_text() == written
+
+
+def test_an_unlisted_patch_beside_what_nothing_patches(tmp_path):
+    """What it lacks is added to it, once it is listed."""
+    bases = [external_secret(name, data=[entry("URL", f"/zerotouch/_ENV_/shop/{name}")]) for name in ("a", "b")]
+    written = patch(entry("URL", "/zerotouch/prod/shop/b"), name="b")
+    judged(tmp_path, overlays("---\n".join(bases), "prod") | {"overlays/prod/p.yaml": written}, "")
+    while mended(tmp_path, "")[1]:
+        pass
+    assert judged_again(tmp_path).findings == ()
+
+
+def test_external_secrets_that_nothing_patches_get_one_file(tmp_path):
+    """All of them at once."""
+    bases = [external_secret(name, data=[entry("URL", f"/zerotouch/_ENV_/shop/{name}")]) for name in ("a", "b", "c")]
+    judged(tmp_path, overlays("---\n".join(bases), "prod"))
+    assert mended(tmp_path) == ([], 0)
+    written = yaml.safe_load_all((tmp_path / TENANT / "overlays/prod/patches/secrets-patch.yaml").read_text())
+    assert [each["metadata"]["name"] for each in written] == ["a", "b", "c"]
 
 
 def test_a_patch_for_a_target_may_have_any_name(tmp_path):

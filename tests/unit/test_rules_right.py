@@ -5,6 +5,7 @@ import pytest
 from secret_action.manifest.rules import all_rules
 from tests.unit.manifest_samples import (
     CA,
+    GENERATED,
     TWO_WAITING,
     UNSTORED,
     URL,
@@ -114,6 +115,7 @@ RIGHT = {
     ],
     "label-missing": [
         one_overlay(external_secret(labels={}, secretStoreRef={"name": "vault"}, data=[entry("URL", "kv/shop")])),
+        one_overlay(GENERATED),
     ],
     "key-lost": [
         base_and_patch(TWO_WAITING, patch(entry("URL", URL), entry("CA", CA))),
@@ -153,6 +155,7 @@ RIGHT = {
         one_overlay(external_secret(refreshInterval="0h10m")),
         one_overlay(external_secret(refreshInterval="0", refreshPolicy="OnChange")),
         one_overlay(external_secret(target={"immutable": False})),
+        one_overlay(GENERATED),  # a password that is made once
     ],
     "does-not-render": [one_overlay(external_secret())],
     "duplicate-key": [

@@ -72,6 +72,12 @@ def test_names_of_other_things(name):
         ("DB_PASSWORD", "correcthorse"),
         ("API_KEY", "9f8e7d6c5b4a"),
         ("TOKEN", "Zx8-Kq2_Lm4"),
+        # They only begin like a reference.
+        ("DB_PASSWORD", "arn:h4rd2guess"),
+        ("DB_PASSWORD", "alias/h4rd+guess=="),
+        ("DB_PASSWORD", "ssm:h4rd2guess"),
+        ("DB_PASSWORD", "h4rd:/2gu+ess=="),
+        ("TOKEN", "sk/Zx8:/Kq2_Lm4"),
     ],
 )
 def test_values(name, text):
@@ -91,10 +97,13 @@ def test_values(name, text):
             "https://auth.example.org/token",
             "ENC[AES256,data:x]",
         ),
+        *("arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", "alias/app-key"),
+        *("arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:shop/token-Zx8Kq2", "op://shop/database/password"),
+        *("ssm:/zerotouch/prod/shop/token", "ssm:///zerotouch/prod/shop/token#url", "vault:kv/data/shop#token"),
     ],
 )
 def test_no_values(text):
-    """Placeholders, variables, paths, and names of Secrets."""
+    """Placeholders, variables, paths, references, and names of Secrets or keys."""
     assert not is_value("DB_PASSWORD", text)
 
 

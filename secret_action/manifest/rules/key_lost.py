@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.overlay import Overlay, Tenant
+from secret_action.manifest.own_patches import deciding_patch, home_of, is_shared
 from secret_action.manifest.parts import Part
-from secret_action.manifest.patches import has_operations, in_order, prove, target_of, write_patch
+from secret_action.manifest.patches import add_to_list, has_operations, in_order, prove, target_of, write_patch
 from secret_action.manifest.paths import in_environment
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
 from secret_action.manifest.yaml_edit import EditError
@@ -26,42 +29,53 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
                 if (name := reference.secret_key or reference.path) in told:
                     continue
                 told.add(name)
-                what = f"secretKey {reference.secret_key}" if reference.secret_key else "dataFrom.extract"
-                how, remedy, where = _why(overlay, external_secret, rendered, reference)
-                yield Flaw(
-                    f"ExternalSecret {rendered.name}: {what} of {reference.path} is in the base ({reference.where}) "
-                    f"and lost in {overlay.folder}: {how}.",
-                    remedy,
-                    where,
-                    tuple(each for each in (rendered.name, reference.secret_key, reference.path) if each),
-                    fix=_fix([overlay], rendered.name, external_secret, reference),
-                )
+                yield _flaw(overlay, external_secret, rendered, reference)
 
 
-def _why(
-    overlay: Overlay, base: ExternalSecret, rendered: ExternalSecret, reference: Reference
-) -> tuple[str, str, Location]:
-    """How it was lost, the remedy, and the place to mend."""
-    field, entry = _field(reference), _entry(overlay, base, reference)
-    resource = overlay.resource(rendered)
-    traced = overlay.sources.trace(resource)
-    for gone, operation in traced.removed if traced else ():
-        if _is(gone, reference):
-            inner = "extract" if reference.extract else "remoteRef"
-            path = f"{operation.fields['path'].text}/{inner}/key"
-            instead = as_one_line({"op": "replace", "path": path, "value": entry[inner]["key"]})
-            return (
-                "a JSON6902 operation takes it out",
-                f"Change its key instead, and count the entries anew in the operations behind it: {instead}",
-                overlay.sources.where(operation),
-            )
-    # Where the patch has no other entry, the list itself is all that it says.
-    kept = next((kept.where for kept in rendered.references if kept.extract == reference.extract), None)
-    return (
-        f"a patch replaces the whole list spec.{field}",
-        f"Repeat it in the patch, under spec.{field}: - {as_one_line(entry)}",
-        kept or overlay.sources.locate(resource, "spec", field),
+def _flaw(overlay: Overlay, base: ExternalSecret, rendered: ExternalSecret, reference: Reference) -> Flaw:
+    what = f"secretKey {reference.secret_key}" if reference.secret_key else "dataFrom.extract"
+    field, resource = _field(reference), overlay.resource(rendered)
+    operation = _taking_out(overlay, resource, reference)
+    patch = None if operation else deciding_patch(overlay.sources, resource, field)
+    # What the overlays of several environments are built of has the placeholder, as the base.
+    shared = patch is not None and is_shared(overlay, patch)
+    entry = _entry(base, reference, reference.path if shared else in_environment(overlay, reference.path))
+    if operation:
+        inner = "extract" if reference.extract else "remoteRef"
+        path = f"{operation.fields['path'].text}/{inner}/key"
+        instead = as_one_line({"op": "replace", "path": path, "value": entry[inner]["key"]})
+        how = "a JSON6902 operation takes it out"
+        remedy = f"Change its key instead, and count the entries anew in the operations behind it: {instead}"
+        where = overlay.sources.where(operation)
+    else:
+        how = f"a patch replaces the whole list spec.{field}"
+        remedy = f"Repeat it in the patch, under spec.{field}: - {as_one_line(entry)}"
+        # Where the patch has no other entry, the list itself is all that it says.
+        kept = next((kept.where for kept in rendered.references if kept.extract == reference.extract), None)
+        where = kept or _emptied(overlay, resource, field) or overlay.sources.locate(resource, "spec", field)
+    return Flaw(
+        f"ExternalSecret {rendered.name}: {what} of {reference.path} is in the base ({reference.where}) "
+        f"and lost in {home_of(overlay, patch)}: {how}.",
+        remedy,
+        where,
+        tuple(each for each in (rendered.name, reference.secret_key, reference.path) if each),
+        fix=None if operation else _repeating(overlay, rendered, field, entry),
     )
+
+
+def _taking_out(overlay: Overlay, resource: Mapping[str, Any], reference: Reference) -> Part | None:
+    """The JSON6902 operation that takes an entry out."""
+    traced = overlay.sources.trace(resource)
+    return next((operation for gone, operation in (traced.removed if traced else ()) if _is(gone, reference)), None)
+
+
+def _emptied(overlay: Overlay, resource: Mapping[str, Any], field: str) -> Location | None:
+    """Where the last word on a list is that there is none: a key with nothing behind it."""
+    traced = overlay.sources.trace(resource)
+    if traced is None or traced.tree.at("spec", field):
+        return None
+    last = next((part for said in traced.written if (part := said.at("spec", field))), None)
+    return overlay.sources.where(replace(last, lines=last.key_lines)) if last and last.is_null else None
 
 
 def _is(part: Part, reference: Reference) -> bool:
@@ -127,31 +141,55 @@ def _fix(overlays: Sequence[Overlay], name: str, origin: ExternalSecret, referen
     def fix(draft: Draft) -> None:
         for overlay in overlays:
             rendered = next(each for each in overlay.external_secrets if each.name == name)
-            target = target_of(overlay, rendered)
-            if has_operations(draft, overlay, target):
-                raise EditError("JSON6902 operations change the list; where the entry belongs among them is not known.")
-            there = rendered.spec.get(_field(reference))
-            entries = [*(there if isinstance(there, list) else ()), _entry(overlay, origin, reference)]
-            write_patch(draft, overlay, target, {_field(reference): entries})
-            prove(draft, overlay, overlay.resource(rendered), {_field(reference): entries})
+            field, entry = _field(reference), _entry(origin, reference, in_environment(overlay, reference.path))
+            entries = {field: [*_list(rendered, field), entry]}
+            with suppress(EditError):
+                prove(draft, overlay, overlay.resource(rendered), entries)
+                continue  # it is built of what was changed for an overlay before it
+            try:
+                add_to_list(draft, overlay, rendered, field, entry)
+            except EditError:
+                _patch(draft, overlay, rendered, entries)
+            prove(draft, overlay, overlay.resource(rendered), entries)
 
     return fix
+
+
+def _patch(draft: Draft, overlay: Overlay, rendered: ExternalSecret, entries: Mapping[str, Any]) -> None:
+    target = target_of(overlay, rendered)
+    if has_operations(draft, overlay, target):
+        raise EditError("JSON6902 operations change the list; where the entry belongs among them is not known.")
+    write_patch(draft, overlay, target, entries)
+
+
+def _repeating(overlay: Overlay, rendered: ExternalSecret, field: str, entry: Mapping[str, Any]) -> Fix:
+    """Puts the entry behind those that are left, where these are written: there it was lost, as the remedy says."""
+
+    def fix(draft: Draft) -> None:
+        add_to_list(draft, overlay, rendered, field, entry)
+        prove(draft, overlay, overlay.resource(rendered), {field: [*_list(rendered, field), entry]})
+
+    return fix
+
+
+def _list(rendered: ExternalSecret, field: str) -> Sequence[Any]:
+    there = rendered.spec.get(field)
+    return there if isinstance(there, list) else ()
 
 
 def _field(reference: Reference) -> str:
     return "dataFrom" if reference.extract else "data"
 
 
-def _entry(overlay: Overlay, origin: ExternalSecret, reference: Reference) -> dict[str, Any]:
-    """The entry of a list that a reference stands for, as this overlay should have it."""
+def _entry(origin: ExternalSecret, reference: Reference, key: str) -> dict[str, Any]:
+    """The entry of a list that a reference stands for, with this key."""
     inner = "extract" if reference.extract else "remoteRef"
     entries = origin.spec.get(_field(reference))
     for entry in entries if isinstance(entries, list) else ():
         said = mapping(mapping(entry).get(inner))
         if said.get("key") == reference.path and mapping(entry).get("secretKey", "") == reference.secret_key:
-            key = in_environment(overlay, reference.path)
             return dict(in_order({**copy.deepcopy(entry), inner: {**said, "key": key}}))
-    return {"secretKey": reference.secret_key, inner: {"key": in_environment(overlay, reference.path)}}
+    return {"secretKey": reference.secret_key, inner: {"key": key}}
 
 
 RULE = Rule(

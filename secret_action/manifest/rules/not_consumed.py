@@ -89,7 +89,10 @@ def _unread(overlay: Overlay) -> Iterator[ExternalSecret]:
         secret = external_secret.secret_name
         makes_none = mapping(external_secret.spec.get("target")).get("creationPolicy") == "None"
         # A misspelt reference to it is `unknown-secret`, which says it better.
-        if secret not in read | misspelt and not makes_none and not serves_a_controller(external_secret):
+        if secret in read | misspelt or makes_none or serves_a_controller(external_secret):
+            continue
+        resource = overlay.resource(external_secret)
+        if not any(other.mentions(secret, resource) for other in overlay.beside):
             yield external_secret
 
 

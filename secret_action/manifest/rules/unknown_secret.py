@@ -20,7 +20,9 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
     for overlay in tenant.overlays:
         names = made(overlay.resources) | shared
         for use in uses(overlay.resources):
-            if not is_made(use.secret, names, overlay.resources):
+            if not is_made(use.secret, names, overlay.resources) and not any(
+                other.makes(use.secret, use.resource) for other in overlay.beside
+            ):
                 yield _flaw(tenant, overlay, use, names)
 
 
@@ -29,7 +31,7 @@ def _flaw(tenant: Tenant, overlay: Overlay, use: Use, names: set[str]) -> Flaw:
     where = overlay.sources.place(use.resource, use.field if is_claim_field else "name", use.secret)
     others = [other for other in tenant.overlays if other is not overlay and use.secret in made(other.resources)]
     makers = [other.folder for other in others]
-    # Two overlays of one environment may be deployed side by side, or each to a cluster of its own.
+    # Each may be deployed to a cluster of its own, and a copy of the Secret brought there by others.
     beside = any(other.environment == overlay.environment for other in others)
     renamed, near = overlay.sources.renamed(use.secret), meant(overlay, use.secret, names)
     if near == renamed:
