@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -17,8 +16,10 @@ from typing import Any, Protocol
 
 from secret_action.cluster.addresses import password_in, without_userinfo
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.auth_provider import provider_tokens
 from secret_action.cluster.client import load_certificates, new_configuration, new_tls, open_api
 from secret_action.cluster.credentials import BearerToken, FixedHeader, Token, token_in_file, usable_token
+from secret_action.cluster.errors import clean
 from secret_action.cluster.kubeconfig import Access, read_kubeconfig
 from secret_action.cluster.live import section, text
 from secret_action.cluster.plugin import run_plugin, token_of
@@ -53,7 +54,7 @@ def connect(
     """A connection as the inputs ask for; nothing is sent to the cluster yet.
 
     eks: makes the AWS side, called only with `eks-cluster`. Raises InputError for a wrong kubeconfig, ClusterError
-    for a credential plug-in that fails, StoreError where EKS does not answer.
+    for a credential plug-in or an OIDC issuer that fails, StoreError where EKS does not answer.
     """
     clock = clock or SystemClock()
     if settings.eks_cluster:
@@ -102,7 +103,7 @@ def _to_kubeconfig(access: Access, source: str, log: Log, clock: Clock) -> Kuber
     user, token = _account(access, source, log, clock)
     with tempfile.TemporaryDirectory(prefix="secret-sync-") as folder:  # mode 0700
         configuration = _loaded(access, user, folder, source)
-        if user and token is None and not configuration.api_key and not configuration.cert_file:
+        if access.user and token is None and not configuration.api_key and not configuration.cert_file:
             raise InputError(_no_credentials(access, source))
         context = new_tls(verify=verify)
         load_certificates(context, configuration, source)
@@ -119,9 +120,12 @@ def _to_kubeconfig(access: Access, source: str, log: Log, clock: Clock) -> Kuber
 def _account(access: Access, source: str, log: Log, clock: Clock) -> tuple[Mapping[str, Any], BearerToken | None]:
     """What the Kubernetes client reads of the user, and the token that we keep fresh ourselves."""
     user = dict(access.user)
+    user.pop("auth-provider", None)
     if path := user.pop("tokenFile", ""):
         user.pop("token", None)  # as kubectl: the file has precedence
         return user, _token_in(path, source, log, clock)
+    if "token" not in user and (tokens := provider_tokens(access, source, log.mask)):
+        return user, _begun(BearerToken(tokens, log, clock))
     if user.pop("exec", None) is None or "token" in user:
         return user, None
     status = run_plugin(access, source)
@@ -135,7 +139,10 @@ def _account(access: Access, source: str, log: Log, clock: Clock) -> tuple[Mappi
 
 
 def _token_in(path: str, source: str, log: Log, clock: Clock) -> BearerToken:
-    token = BearerToken(token_in_file(path, source), log, clock)
+    return _begun(BearerToken(token_in_file(path, source), log, clock))
+
+
+def _begun(token: BearerToken) -> BearerToken:
     token()  # one that no header takes is told now
     return token
 
@@ -164,9 +171,9 @@ def _loaded(access: Access, user: Mapping[str, Any], folder: str, source: str) -
     loader: Any = kube_config.KubeConfigLoader
     try:
         loader(config, temp_file_path=folder).load_and_set(configuration)
-    except (ConfigException, OSError, binascii.Error, ValueError, TypeError, KeyError, AttributeError) as error:
+    except Exception as error:  # what it trips over in a file of any shape; nothing of ours is in there
         # Only the client's own words: others may quote a key.
-        why = f": {error}" if isinstance(error, ConfigException) else ""
+        why = f": {clean(str(error))}" if isinstance(error, ConfigException) else ""
         raise InputError(
             Problem(
                 f"{source}: the cluster or user of context “{access.context}” cannot be used{why}.",
@@ -208,20 +215,14 @@ def _in_cluster(log: Log, clock: Clock) -> KubernetesApi:
 
 
 def _own_header(configuration: Any, source: str, log: Log) -> Authorization:
-    """The client's own reading, which renews the token of an auth-provider. Masks what it reads."""
-
-    @functools.lru_cache(maxsize=1)
-    def tidy(found: str) -> str:
-        kind, _, token = found.partition(" ")
-        log.mask(token)
-        return f"{kind} {usable_token(token, source)}"
-
-    def header() -> str | None:
-        found = configuration.get_api_key_with_prefix("BearerToken")
-        return tidy(found) if found else None
-
-    header()  # a token that no header takes is told now
-    return FixedHeader(header)
+    """The token or password that stands in the kubeconfig, masked. Raises InputError for one that no header takes."""
+    found = configuration.get_api_key_with_prefix("BearerToken")
+    if not found:
+        return FixedHeader(lambda: None)
+    kind, _, token = found.partition(" ")
+    log.mask(token)
+    header = f"{kind} {usable_token(token, source)}"
+    return FixedHeader(lambda: header)
 
 
 def _mask(user: Mapping[str, Any], log: Log) -> None:

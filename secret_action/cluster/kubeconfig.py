@@ -38,6 +38,7 @@ class Access:
     """All contexts that there are."""
     cluster_name: str
     cluster: Mapping[str, Any]
+    user_name: str
     user: Mapping[str, Any]
     """Empty for an anonymous user. It holds credentials."""
     folder: str
@@ -159,7 +160,7 @@ class _Merged:
                 )
             )
         cluster = {**cluster, "server": _with_scheme(cluster["server"], cluster, user)}
-        access = Access(name, tuple(self._named.get("context", ())), cluster_name, cluster, user, folder)
+        access = Access(name, tuple(self._named.get("context", ())), cluster_name, cluster, user_name, user, folder)
         if problem := _unusable(access, self._source):
             raise InputError(problem)
         return access
