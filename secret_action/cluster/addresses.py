@@ -14,6 +14,8 @@ from secret_action.model import Problem
 
 _SCHEMES = ("http", "https")
 
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 @dataclass(frozen=True)
 class Proxy:
@@ -66,10 +68,17 @@ def is_http_url(url: str) -> bool:
 def is_loopback(url: str) -> bool:
     """Whether it is this machine's own."""
     host = urlsplit(url).hostname or ""
+    ip = ip_address(host)
+    return ip.is_loopback if ip else host == "localhost"
+
+
+def ip_address(host: str) -> IpAddress | None:
+    """The address that a host is; None for a name. IPv4 in IPv6's clothes is IPv4."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def without_userinfo(url: str) -> str:

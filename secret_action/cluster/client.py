@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import Any
 
-from secret_action.cluster.addresses import is_loopback, password_in, read_proxy
+from secret_action.cluster.addresses import password_in, read_proxy
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.no_proxy import is_direct, no_proxy_of
 from secret_action.cluster.transport import Authorization, HttpTransport
 from secret_action.errors import InputError
 from secret_action.model import Problem
@@ -76,12 +78,9 @@ def open_api(
 
 
 def _choose_proxy(configuration: Any, proxy_url_of: str, log: Log) -> None:
-    from kubernetes.client.rest import should_bypass_proxies
-
-    if proxy_url_of:
-        configuration.no_proxy = ""  # as kubectl: NO_PROXY is about the proxy of the environment
-    elif is_loopback(configuration.host) or should_bypass_proxies(configuration.host, configuration.no_proxy or ""):
-        configuration.proxy = None  # as kubectl: Go never sends a loopback address through the environment's proxy
+    if not proxy_url_of and is_direct(configuration.host, no_proxy_of(os.environ)):
+        configuration.proxy = None  # as kubectl: NO_PROXY is about the proxy of the environment
+    configuration.no_proxy = ""  # which the client reads otherwise
     if not configuration.proxy:
         return
     if password := password_in(configuration.proxy):

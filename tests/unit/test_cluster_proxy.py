@@ -72,7 +72,7 @@ def server():
         yield running
 
 
-def config(server, **cluster):
+def config(server, /, **cluster):
     """The server under a name that only the proxy knows."""
     found = yaml.safe_load(server.kubeconfig())
     port = server.url.rpartition(":")[2]
@@ -121,11 +121,25 @@ def test_no_proxy_is_about_the_environments_proxy_only(server, monkeypatch):
     assert proxy.heads
 
 
-def test_a_cluster_in_no_proxy_does_not_care_for_the_proxy(server, monkeypatch):
+@pytest.mark.parametrize("no_proxy", [".k8s.example", "k8s.example:443"])
+def test_a_cluster_that_no_proxy_does_not_name_is_reached_by_the_proxy(no_proxy, server, monkeypatch):
+    """By our reading, whatever the client's would be."""
+    with ProxyServer() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        reach(config(server))
+    assert proxy.heads
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "given"),
+    [("k8s.example", {}), ("*.example", {}), ("k8s.example:443", {"server": "https://k8s.example"})],
+)
+def test_a_cluster_in_no_proxy_does_not_care_for_the_proxy(no_proxy, given, server, monkeypatch):
     """Not even for one that could not be used."""
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.example:1080")
-    monkeypatch.setenv("NO_PROXY", "k8s.example")
-    connect(settings(config(server)), Log(), eks=None).close()
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    connect(settings(config(server, **given)), Log(), eks=None).close()
 
 
 @pytest.mark.parametrize(
