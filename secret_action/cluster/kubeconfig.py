@@ -109,14 +109,16 @@ def _from_base64(text: str) -> str | None:
 
 def _parsed(content: str, source: str) -> Mapping[str, Any]:
     try:
-        found = yaml.safe_load(content)
+        found = [document for document in yaml.safe_load_all(content) if document is not None]
     except yaml.YAMLError as error:
         # The parser's message quotes the text around the mistake, which may be a key: only the line is told.
         mark = getattr(error, "problem_mark", None)
         raise InputError(_not_yaml(source, f"see its line {mark.line + 1}" if mark else "")) from None
-    if not isinstance(found, Mapping):
+    if len(found) > 1:
+        raise InputError(_not_yaml(source, "it holds several documents"))
+    if not found or not isinstance(found[0], Mapping):
         raise InputError(_not_yaml(source, "it is one text, or a list"))
-    return found
+    return found[0]
 
 
 def _not_yaml(source: str, why: str) -> Problem:
@@ -193,9 +195,14 @@ class _Merged:
 
 
 def _with_scheme(server: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> str:
-    """As kubectl, HTTPS where TLS is spoken of and no scheme is; and wherever a credential is sent."""
-    if "://" in server:
-        return server
+    """As kubectl, HTTPS where TLS is spoken of and no scheme is; and wherever a credential is sent.
+
+    A scheme is written small: the Kubernetes client reads the CA for `https` alone.
+    """
+    server = server.strip()
+    scheme, separator, rest = server.partition("://")
+    if separator:
+        return f"{scheme.lower()}://{rest}"
     return f"{'https' if user or any(cluster.get(name) for name in _TLS) else 'http'}://{server}"
 
 

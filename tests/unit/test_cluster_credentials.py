@@ -229,6 +229,7 @@ def test_a_plugins_certificate_is_used_and_masked(tmp_path, monkeypatch):
         ("localhost:8080", {}, {}, "http://localhost:8080"),
         ("http://127.0.0.1:8001", {"token": "t"}, {}, "http://127.0.0.1:8001"),
         ("http://k8s.example:8001", {}, {}, "http://k8s.example:8001"),
+        (" HTTPS://K8s.example:6443", {"token": "t"}, {}, "https://K8s.example:6443"),
     ],
 )
 def test_a_server_without_a_scheme_is_spoken_to_over_tls(given, user, cluster, server):
@@ -236,11 +237,12 @@ def test_a_server_without_a_scheme_is_spoken_to_over_tls(given, user, cluster, s
     assert read_kubeconfig(config(user, given, **cluster), "kubeconfig", "").cluster["server"] == server
 
 
-def test_a_token_never_leaves_in_clear_for_want_of_a_scheme():
-    """The server speaks TLS, and gets it."""
+@pytest.mark.parametrize("scheme", ["", "HTTPS://"])
+def test_a_token_never_leaves_in_clear_for_want_of_a_scheme(scheme):
+    """The server speaks TLS, and gets it, and is known by its CA."""
     with KubernetesServer("", eso=False) as server:
         given = yaml.safe_load(server.kubeconfig())
-        given["clusters"][0]["cluster"]["server"] = server.url.removeprefix("https://")
+        given["clusters"][0]["cluster"]["server"] = scheme + server.url.removeprefix("https://")
         api = connect(settings(yaml.safe_dump(given)), Log(), eks=None)
         assert api.server == server.url
         assert api.served_versions("external-secrets.io")

@@ -60,8 +60,10 @@ def problem(error):
         base64.b64encode(text().encode()).decode(),
         base64.encodebytes(text().encode()).decode(),
         f"\n{text()}\n",
+        f"---\n{text()}---\n",
+        f"{text()}---\n# nothing more\n",
     ],
-    ids=["yaml", "json", "base64", "base64 in lines", "with blank lines"],
+    ids=["yaml", "json", "base64", "base64 in lines", "with blank lines", "in marks", "with an empty document"],
 )
 def test_every_form_of_the_content_is_read(form):
     """As it is, or encoded for the trip through a secret."""
@@ -110,6 +112,8 @@ def test_the_only_context_needs_no_naming():
         (text(contexts=[]), "", ["it has no contexts"]),
         ("a: b\n  c: d: e\n" + SECRET, "", ["not a kubeconfig in YAML", "line 2"]),
         ("- a\n- b\n", "", ["not a kubeconfig in YAML"]),
+        (f"{text()}---\n{text()}", "", ["not a kubeconfig in YAML (it holds several documents)"]),
+        ("---\n---\n", "", ["not a kubeconfig in YAML"]),
         ("hello\nworld ?\n", "", ["not a kubeconfig"]),
         ("/home/runner/.kube/config", "", ["the path that it names is not there", "GITHUB_WORKSPACE"]),
         (base64.b64encode(b"a text").decode(), "", ["not a kubeconfig"]),
