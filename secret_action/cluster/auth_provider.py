@@ -142,9 +142,11 @@ class _Oidc:
         self._mask(self._refresh_token)
 
     def _expired(self, why: str) -> Problem:
+        state = "has expired" if self._token else "is missing"
+        if self._token and (self._seconds_left() or 0.0) > 0:
+            state = "is about to expire"
         return Problem(
-            f"{self._whose} has the auth-provider `oidc`, whose token {'has expired' if self._token else 'is missing'}"
-            f", {why}.",
+            f"{self._whose} has the auth-provider `oidc`, whose token {state}, {why}.",
             "Let this job reach the issuer (a proxy is taken from HTTPS_PROXY, a private CA from "
             f"`idp-certificate-authority-data`), or log in anew; a pipeline had better {_LASTING}",
         )

@@ -125,6 +125,8 @@ def test_an_issuer_that_is_not_reached_is_named(nobody):
     """In one clear error."""
     said = told(tokens("oidc", **expired(f"https://{nobody}")), ClusterError)
     assert f"whose token has expired, and its issuer {nobody} cannot be reached to renew it: there is no conn" in said
+    soon = expired(f"https://{nobody}", **{"id-token": token(30)})
+    assert "whose token is about to expire, and its issuer" in told(tokens("oidc", **soon), ClusterError)
 
 
 def test_an_issuer_is_not_believed_without_its_certificate():
