@@ -127,7 +127,7 @@ def _version(api: KubernetesApi, inspection: Inspection) -> float:
     """The resourceVersion that the cluster is at, where that matters: for ExternalSecrets that sync just once."""
     for found in inspection.found:
         fresh = found.live is None or not synced_version_of(found.live)
-        if found.target.managed and fresh and settled({"spec": found.external_secret.spec}):
+        if found.target.managed and fresh and settled({"spec": found.spec}):
             with contextlib.suppress(SecretSyncError):
                 return api.version(inspection.resource.at(found.target.namespace))
             break
