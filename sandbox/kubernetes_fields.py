@@ -1,6 +1,7 @@
 """`metadata.managedFields`: which writer set which field last, as the API server records it.
 
-ESO reads it to know which keys of a Secret are its own. Lists count as one field, as in most CRDs.
+ESO reads it to know which keys of a Secret are its own. Lists count as one field, as in most CRDs. That a map is there
+at all is a field as well, called `.`.
 """
 
 from typing import Any
@@ -51,7 +52,7 @@ def managed_keys(obj: Object, manager: str, *where: str) -> set[str]:
             keys |= {
                 path[len(prefix)].removeprefix("f:")
                 for path in _paths(entry["fieldsV1"])
-                if path[: len(prefix)] == prefix and len(path) > len(prefix)
+                if path[: len(prefix)] == prefix and len(path) > len(prefix) and path[-1] != "."
             }
     return keys
 
@@ -66,6 +67,8 @@ def _leaves(obj: Object) -> dict[Path, Any]:
 
     def walk(value: Any, path: Path) -> None:
         if isinstance(value, dict) and value:
+            if path != ("f:metadata",):
+                leaves[(*path, ".")] = None
             for key, inner in value.items():
                 walk(inner, (*path, f"f:{key}"))
         else:

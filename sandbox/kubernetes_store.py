@@ -237,10 +237,12 @@ class Store:
         return self._write(kind, old, new, writer)
 
     def _mutated(self, kind: Kind, obj: Object) -> Object:
-        obj = clone(obj) if self.mutation else obj
+        if not self.mutation:
+            return obj
+        obj = clone(obj)
         for change in self.mutation:
             change(kind, obj)
-        return obj
+        return with_defaults(kind, obj)
 
     @staticmethod
     def _refuse_change_of_immutable(old: Object, new: Object, kind: Kind) -> None:

@@ -89,6 +89,7 @@ class Delivering:
             token=f"secret-sync-{secrets.token_hex(12)}",
             ssm_exists=ssm_exists,
             changed_paths=changed,
+            optional=frozenset(one.path for one in self._manifest.parameters if one.optional),
             tenants=tenants or NOWHERE,
             notes=self._survey.notes if self._survey else None,
             following=self._following,

@@ -35,8 +35,8 @@ class Terms:
 
     hashes: by namespace and name of a Secret, its hash from before the write. notes: what the token of an
     ExternalSecret, by namespace and name, says besides. missing: parameters that do not exist, as our own credentials
-    see it. defaults: what a field means that an ExternalSecret does not have. pause: seconds between an annotation and
-    the next one of the same ExternalSecret, at first.
+    see it. optional: parameters that need not exist. defaults: what a field means that an ExternalSecret does not have.
+    pause: seconds between an annotation and the next one of the same ExternalSecret, at first.
     """
 
     token: str
@@ -49,6 +49,7 @@ class Terms:
     hashes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
     defaults: Defaults = field(default_factory=lambda: ESO)
     written_at: float = math.inf
     """A resourceVersion: whatever has a higher one was stored after this run's write. Infinite where none is known."""
@@ -76,6 +77,8 @@ class Attempt:
     """Something tells of an attempt of ESO's after our annotation."""
     differs: bool = False
     """Proven, and the Secret holds something else."""
+    lacks: tuple[str, ...] = ()
+    """The keys that it does not have then."""
     doubts: int = 0
     """Looks that showed it proven, and that others may have written the Secret since."""
     doubted: str = ""

@@ -111,7 +111,8 @@ class Awaited:
         """
         doomed = self._measure.expectation.impossible or bool(self._read & self.terms.missing)
         waited = self.phase is Phase.PROVING and now - self.attempt.last_at >= self.terms.pause
-        return doomed and self.attempt.failed and self.rounds >= 2 and waited and self.attempt.proven is None
+        unhappy = bool(self.attempt.lacks) or (self.attempt.failed and self.attempt.proven is None)
+        return doomed and unhappy and self.rounds >= 2 and waited
 
     # --- what comes back ---
 
@@ -209,7 +210,7 @@ class Awaited:
         detail = trouble.problems[0].what if trouble else self.words
         diagnosis = explanations.told(trouble) if trouble else None
         if attempt.proven is not None and attempt.differs:
-            diagnosis = diagnosis or explanations.differs(self._secret_name)
+            diagnosis = diagnosis or self._explained()
             self._finish(self._proven_state, detail, ContentState.DIFFERS, diagnosis)
         elif attempt.proven is not None:
             why = trouble.problems[0].what if trouble else "the time ran out."
@@ -267,8 +268,10 @@ class Awaited:
             self._read,
             self.terms.changed_paths,
             self.terms.hashes.get((self.target.namespace, self._secret_name)),
+            self.terms.optional,
         )
-        if (self.never or self.terms.only_changed) and not self._measure.expectation.reason:
+        known = not self._measure.expectation.reason
+        if (self.terms.only_changed and known) or (self.never and self._measure.readable_without):
             self._compare()
         elif self.never and not self.rebuilds:
             self._compared(self._measure.unread, now)
@@ -366,19 +369,24 @@ class Awaited:
             else:
                 self._annotate(now, again=False)
         elif found.matches is False and self.never and not self.rebuilds:
-            diagnosis = explanations.never(self.never, self._measure.changed, self.live or {})
+            diagnosis = explanations.never(self.never, self._measure.changed, self.live or {}, found.words)
             self._finish(self._proven_state, found.words, content, diagnosis)
         elif found.matches is False:
-            attempt.differs, attempt.doubted, self.words = True, "", found.words
+            attempt.differs, attempt.lacks, attempt.doubted, self.words = True, found.lacks, "", found.words
             self.phase, attempt.last_at = Phase.PROVING, now
         elif self._doubts(found):
-            attempt.differs, attempt.doubted, self.words = False, found.words, found.words
+            attempt.differs, attempt.lacks, attempt.doubted, self.words = False, (), found.words, found.words
             self.phase, attempt.last_at = Phase.PROVING, now
         else:
-            attempt.differs = False
+            attempt.differs, attempt.lacks = False, ()
             rebuilt = f"ESO was made to rebuild its Secret, since {self.never}." if self.rebuilds else ""
             words = (attempt.proven.words, rebuilt, found.words)
             self._finish(self._proven_state, " ".join(filter(None, words)), content)
+
+    def _explained(self) -> Diagnosis:
+        if self.attempt.lacks:
+            return explanations.lacks(self._secret_name, self.attempt.lacks, self._deployment.spec)
+        return explanations.differs(self._secret_name)
 
     def _doubts(self, found: Comparison) -> bool:
         """Whether another sync, well after what others wrote, may show what theirs was worth."""
@@ -397,9 +405,12 @@ class Awaited:
             detail += explanations.unknown_content(self._secret_name, cluster_owner(live))
         # Restored from a backup, a Secret is written by others, and ESO's hash on it is that of the new value.
         if changed and content is not ContentState.PROVEN and found.doubt is None:
-            self._finish(RefreshState.FAILED, detail, content, explanations.never(self.never, changed, live))
+            self._finish(
+                RefreshState.FAILED, detail, content, explanations.never(self.never, changed, live, found.words)
+            )
         else:
-            diagnosis = explanations.never(self.never, [], live) if content is ContentState.DIFFERS else None
+            differs = content is ContentState.DIFFERS
+            diagnosis = explanations.never(self.never, [], live, found.words) if differs else None
             self._finish(RefreshState.NEVER_REFRESHES, detail, content, diagnosis)
 
     def _start_over(self, words: str) -> None:

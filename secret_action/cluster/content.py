@@ -34,6 +34,11 @@ class Expectation:
     """ESO cannot make it either, as long as the values are what this run knows them to be."""
     _data: Mapping[str, bytes] | None = field(default=None, repr=False)
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys that it must have, as far as they are known."""
+        return frozenset(self._data or ())
+
     def matches(self, found: str) -> bool | None:
         """Whether a Secret with this `data-hash` holds exactly these bytes; None where that cannot be told."""
         expected = None if self._data is None else data_hash(self._data, like=found)
@@ -85,6 +90,19 @@ def carried(spec: Object, paths: Set[str]) -> tuple[str, ...]:
     elsewhere = target.get("manifest") or text(target, "creationPolicy") == "None"
     seen = set() if elsewhere else templates.shown(target, set(last))
     return tuple(sorted({text(last[key], "remoteRef", "key") for key in seen if _is_whole(last[key])} & paths))
+
+
+def asked(spec: Object, optional: Set[str]) -> frozenset[str]:
+    """The keys that an ExternalSecret with this spec surely asks for, whatever the values are.
+
+    optional: parameters that need not be there.
+    """
+    target = section(spec, "target")
+    if target.get("manifest") or text(target, "creationPolicy") == "None":
+        return frozenset()
+    items = entries(spec, "data")
+    given = {text(item, "secretKey") for item in items if text(item, "remoteRef", "key") not in optional}
+    return frozenset(templates.keys(target, given))
 
 
 def _is_whole(item: Object) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from secret_action.cluster import durations
+from secret_action.cluster.additions import LAST_APPLIED, Path, added, claims_of
 from secret_action.cluster.defaults import ESO, Defaults
 from secret_action.cluster.live import Object, entries, is_going, is_managed, section, text
 from secret_action.masking import hidden
@@ -17,7 +18,8 @@ from secret_action.selector import Selector
 # Argo CD, by its default way of tracking, replaces the value of this label with the Application's name.
 _OVERWRITTEN_LABELS = {"app.kubernetes.io/instance"}
 # Maps whose keys are the user's own words: there an empty text is an entry like any other.
-_FREE = {"spec.target.template.data", "annotations", "labels", "tags"}
+_FREE = {"annotations", "labels", "tags"}
+_TEMPLATE_DATA = ("spec", "target", "template", "data")
 _LONGEST = 80  # characters of a value that a difference shows
 
 
@@ -33,7 +35,8 @@ class Deployment:
     later: bool = False
     """It holds what a later commit asks for, which includes all that the manifest reads."""
     spec: Object = field(default_factory=dict)
-    """By which ESO is to make the Secret: the manifest's, or the later commit's. Empty where it is not done."""
+    """By which ESO is to make the Secret: the manifest's, or the live one where that is another commit's or has
+    additions. Empty where it is not done."""
 
 
 NOT_LOOKED_AT = Deployment(False, "not yet looked at")
@@ -49,10 +52,10 @@ def deployment(
     """
     if live is None or is_going(live):
         return Deployment(False, "It is not in the cluster." if live is None else "It is being deleted.")
-    found = differences(rendered, live, defaults)
+    found, additions = _compared(rendered, live, defaults)
     later = bool(found) and superseded and _asks_for(rendered, live, defaults)
     if selected and (later or not found):
-        return Deployment(True, later=later, spec=section(live, "spec") if later else rendered.spec)
+        return Deployment(True, later=later, spec=section(live, "spec") if later or additions else rendered.spec)
     found = found or ("metadata.labels: the label selector does not match those in the cluster",)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     only_labels = all(where.startswith("metadata.labels") for where in found)
@@ -73,7 +76,15 @@ class DeploymentCheck:
         """The deployment as this object shows it."""
         metadata = section(live or {}, "metadata")
         labels = section(metadata, "labels")
-        about = (live is None, section(live or {}, "spec"), labels, metadata.get("deletionTimestamp"), superseded)
+        about = (
+            live is None,
+            section(live or {}, "spec"),
+            labels,
+            metadata.get("deletionTimestamp"),
+            superseded,
+            text(metadata, "annotations", LAST_APPLIED),
+            claims_of(live or {}),
+        )
         if self._last is None or self._last[0] != about:
             selected = is_managed(labels) and self._selector.matches(labels)
             found = deployment(self._rendered, live, selected=selected, superseded=superseded, defaults=self._defaults)
@@ -86,7 +97,7 @@ def _asks_for(rendered: ExternalSecret, live: Object, defaults: Defaults) -> boo
     wanted, found = rendered.spec, section(live, "spec")
 
     def same(mine: Any, theirs: Any) -> bool:
-        return not any(_differences("", mine, theirs, defaults))
+        return not any(_differences((), mine, theirs, defaults))
 
     last = {text(item, "secretKey"): item for item in entries(found, "data")}  # ESO: a later entry covers an earlier
     return (
@@ -101,36 +112,68 @@ def differences(rendered: ExternalSecret, live: Object, defaults: Defaults = ESO
 
     A field that is absent, on either side, is its default: that is what the API server fills in and what ESO's first
     write leaves out or spells otherwise (`1h` becomes `1h0m0s`, a `false` goes). Any other field too many is what an
-    older commit or an admission webhook left there, and counts. The API version does not, nor do further labels.
-    Lists must have the same length, since an entry too many is another key in the Secret.
+    older commit left there, and counts, unless whoever applied it shows that others added it. The API version does not
+    count, nor do further labels. Lists must have the same length, since an entry too many is another key in the Secret.
     """
+    return _compared(rendered, live, defaults)[0]
+
+
+def as_deployed(rendered: ExternalSecret, live: Object, defaults: Defaults = ESO) -> Object:
+    """The spec that ESO goes by once the manifest is deployed: the live one where others have added to it."""
+    found, additions = _compared(rendered, live, defaults)
+    return section(live, "spec") if additions and not found else rendered.spec
+
+
+def _compared(rendered: ExternalSecret, live: Object, defaults: Defaults) -> tuple[tuple[str, ...], bool]:
+    """The differences that count, one sentence each, and whether there are others, which were added."""
+
+    def from_manifest(spec: Object) -> tuple[Difference, ...]:
+        return tuple(_differences(("spec",), rendered.spec, spec, defaults))
+
+    found = counting = from_manifest(section(live, "spec"))
+    if any(one.more for one in found):
+        is_added = added(live, lambda spec: not from_manifest(spec))
+        counting = tuple(one for one in found if not (one.more and is_added(one.path)))
     live_labels = section(live, "metadata", "labels")
     labels = {name: value for name, value in rendered.labels.items() if name not in _OVERWRITTEN_LABELS}
-    return (
-        *_differences("spec", rendered.spec, section(live, "spec"), defaults),
-        *_entries("metadata.labels", labels, {name: live_labels.get(name) for name in labels}),
-    )
+    in_labels = _entries(("metadata", "labels"), labels, {name: live_labels.get(name) for name in labels})
+    return tuple(map(str, (*counting, *in_labels))), len(counting) < len(found)
 
 
-def _differences(where: str, wanted: Any, found: Any, defaults: Defaults) -> Iterator[str]:
-    name = where.rpartition(".")[2]
+@dataclass(frozen=True)
+class Difference:
+    """One place where two specs differ."""
+
+    path: Path
+    words: str
+    more: bool = False
+    """A field that the manifest does not have at all."""
+
+    def __str__(self) -> str:
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
+        return f"{where.removeprefix('.')}: {self.words}"
+
+
+def _differences(path: Path, wanted: Any, found: Any, defaults: Defaults) -> Iterator[Difference]:
+    name = str(path[-1]) if path else ""
     if _is_either(Mapping, wanted, found):
         wanted, found = wanted or {}, found or {}
-        if where in _FREE or name in _FREE:
-            yield from _entries(where, wanted, found)
+        if path == _TEMPLATE_DATA or name in _FREE:
+            yield from _entries(path, wanted, found)
         else:
             for each in dict.fromkeys([*wanted, *found]):
-                yield from _differences(f"{where}.{each}", wanted.get(each), found.get(each), defaults)
+                yield from _differences((*path, each), wanted.get(each), found.get(each), defaults)
     elif _is_either(list, wanted, found):
         wanted, found = wanted or [], found or []
         if len(wanted) == len(found):
             for at, (mine, theirs) in enumerate(zip(wanted, found, strict=True)):
-                yield from _differences(f"{where}[{at}]", mine, theirs, defaults)
+                yield from _differences((*path, at), mine, theirs, defaults)
         else:
-            yield f"{where}: the manifest lists {len(wanted)}, the cluster {len(found)}"
+            yield Difference(path, f"the manifest lists {len(wanted)}, the cluster {len(found)}")
     else:
         if not _same(name, *(_meant(side, defaults.get(name)) for side in (wanted, found))):
-            yield _words(where, *(None if _is_absent(side) else side for side in (wanted, found)))
+            mine, theirs = (None if _is_absent(side) else side for side in (wanted, found))
+            yield Difference(path, _words(mine, theirs), more=wanted is None)
 
 
 def _is_either(kind: type, *sides: Any) -> bool:
@@ -151,11 +194,11 @@ def _meant(value: Any, default: Any) -> Any:
     return None if meant is False else meant
 
 
-def _entries(where: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+def _entries(path: Path, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
     for name in dict.fromkeys([*wanted, *found]):
         mine, theirs = wanted.get(name), found.get(name)
         if type(mine) is not type(theirs) or mine != theirs:
-            yield _words(f"{where}.{name}", mine, theirs)
+            yield Difference((*path, name), _words(mine, theirs), more=mine is None)
 
 
 def _same(name: str, wanted: Any, found: Any) -> bool:
@@ -166,8 +209,8 @@ def _same(name: str, wanted: Any, found: Any) -> bool:
     return type(wanted) is type(found) and bool(wanted == found)
 
 
-def _words(where: str, wanted: Any, found: Any) -> str:
-    return f"{where}: the manifest has {_shown(wanted)}, the cluster has {_shown(found)}"
+def _words(wanted: Any, found: Any) -> str:
+    return f"the manifest has {_shown(wanted)}, the cluster has {_shown(found)}"
 
 
 def _shown(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from secret_action.cluster.live import Object, cluster_owner, section
+from secret_action.cluster.live import Object, cluster_owner, entries, section, text
 from secret_action.cluster.proof import ANNOTATION, without_secret
 from secret_action.errors import SecretSyncError
 from secret_action.model import Diagnosis
@@ -32,9 +32,10 @@ def not_deployed(words: str, tool: str) -> Diagnosis:
     )
 
 
-def never(reason: str, changed: Sequence[str], live: Object) -> Diagnosis:
-    """changed: the parameters that it reads and that this run wrote. live: the ExternalSecret."""
-    reads = f"It reads {', '.join(changed)}, which this run changed" if changed else "Its Secret holds other values"
+def never(reason: str, changed: Sequence[str], live: Object, held: str) -> Diagnosis:
+    """changed: the parameters that it reads and that this run wrote. live: the ExternalSecret. held: what its Secret
+    shows, one sentence."""
+    reads = f"It reads {', '.join(changed)}, which this run changed" if changed else held.rstrip(".")
     return Diagnosis(f"{reads}, and it never refreshes: {reason}.", remedy_for_never(live))
 
 
@@ -75,6 +76,24 @@ def unmarked() -> Diagnosis:
         f"Something in the cluster removes the annotation `{ANNOTATION}` before ESO can read it.",
         f"Let the GitOps tool or admission policy leave the annotation `{ANNOTATION}` alone (Argo CD: "
         f"`ignoreDifferences` with the JSON pointer /metadata/annotations/{ANNOTATION}).",
+    )
+
+
+def lacks(secret_name: str, keys: Sequence[str], spec: Object) -> Diagnosis:
+    """Proven, and the Secret does not have all the keys that an ExternalSecret with this spec asks for."""
+    named = ", ".join(keys)
+    paths = [text(item, "remoteRef", "key") for item in entries(spec, "data") if text(item, "secretKey") in keys]
+    policy = text(spec, "target", "deletionPolicy")
+    if policy in ("Delete", "Merge"):
+        return Diagnosis(
+            f"The Secret {secret_name} lacks {named}: with `deletionPolicy: {policy}` ESO leaves out what it does not "
+            "find in SSM, and calls that synced.",
+            f"Give {', '.join(paths) or 'what they are made of'} a value and release again, say `optional: true` of it "
+            "in secrets.yaml, or take it out of the ExternalSecret.",
+        )
+    return Diagnosis(
+        f"The Secret {secret_name} lacks {named}, which its ExternalSecret asks for: somebody else takes it out again.",
+        f"Look who writes the Secret: `kubectl get secret {secret_name} --show-managed-fields -o yaml`.",
     )
 
 

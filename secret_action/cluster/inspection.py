@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.defaults import ESO, Defaults, of_crd
-from secret_action.cluster.deployed import differences
+from secret_action.cluster.deployed import as_deployed, differences
 from secret_action.cluster.live import (
     Key,
     Object,
@@ -56,6 +56,8 @@ class Found:
     never_refreshes: str | None
     """Why, once the manifest is deployed, an annotation would not bring a new value into its Secret; None where it
     would, and where it is new."""
+    spec: Object
+    """By which ESO makes its Secret once the manifest is deployed: that, or the live one where others add to it."""
     barred: str = ""
     """Why even a rebuild (`refresh: force`) would not bring it, or must not be; empty where it would."""
 
@@ -63,6 +65,11 @@ class Found:
     def external_secret(self) -> ExternalSecret:
         """As rendered."""
         return self.target.rendered
+
+    @property
+    def secret_name(self) -> str:
+        """The Secret that it fills then."""
+        return text(self.spec, "target", "name") or self.target.name
 
     @property
     def managed(self) -> bool:
@@ -141,10 +148,11 @@ def inspect(
 
 def _found(target: Target, live: Object | None) -> Found:
     if live is None:
-        return Found(target, None, None)
+        return Found(target, None, None, target.rendered.spec)
     # Judged as it will be: by the manifest that the refresh waits for, which may mend what the cluster still has.
-    deployed = {**live, "spec": target.rendered.spec}
-    return Found(target, live, never_refreshes(deployed), barred(deployed))
+    spec = as_deployed(target.rendered, live)
+    deployed = {**live, "spec": spec}
+    return Found(target, live, never_refreshes(deployed), spec, barred(deployed))
 
 
 def _defaults(api: KubernetesApi, resource: Resource, found: tuple[Found, ...]) -> Defaults:

@@ -114,8 +114,8 @@ def _undelivered(inspection: Inspection, changed: Set[str], settings: ClusterSet
         if stale and reference.path not in delivered:
             why = f"{stale}; and a rebuild is out of the question: {found.barred}" if force and found.barred else stale
             can = not force and found.managed and not reference.version and not found.barred
-            special = cluster_owner(found.live or {}) or without_secret(found.external_secret.spec)
-            deployed = {**(found.live or {}), "spec": found.external_secret.spec}
+            special = cluster_owner(found.live or {}) or without_secret(found.spec)
+            deployed = {**(found.live or {}), "spec": found.spec}
             or_force = " Or set `refresh: force`, which makes ESO rebuild its Secret in place." if can else ""
             yield Problem(
                 f"ExternalSecret {found.external_secret.name} would never deliver the new value of {reference.path}: "
@@ -132,7 +132,7 @@ def _hashes(
     wanted = []
     for found in _managed(inspection):
         if found.live is not None and (read := _reads(found) & changed):
-            secret = measure(found.external_secret.secret_name, found.external_secret.spec, values, read, changed, None)
+            secret = measure(found.secret_name, found.spec, values, read, changed, None)
             if secret.expectation.reason:
                 wanted.append(_secret(found))
     noted = each(lambda place: _hash(api, place), wanted)
@@ -159,4 +159,4 @@ def _reads(found: Found) -> set[str]:
 
 
 def _secret(found: Found) -> Place:
-    return SECRETS.at(found.target.namespace, found.external_secret.secret_name)
+    return SECRETS.at(found.target.namespace, found.secret_name)

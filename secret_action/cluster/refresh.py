@@ -66,6 +66,7 @@ def refresh(
     token: str,
     ssm_exists: ParameterExists | None = None,
     changed_paths: frozenset[str] = frozenset(),
+    optional: frozenset[str] = frozenset(),
     tenants: Tenants = NOWHERE,
     notes: Mapping[Key, str] | None = None,
     following: Threads | None = None,
@@ -74,9 +75,9 @@ def refresh(
 
     inspection: from before the write (`prepare`); None inspects now. values: by parameter path, those that SSM is
     known to hold. token: unique to this run. changed_paths: the parameters to which this run gave another value.
-    tenants: where the manifests are from. notes: by namespace and name of an ExternalSecret, what its token says
-    besides. following: from `follow`, ended here; None lists anew. `settings.timeout` covers taking over the manifests,
-    proof and content. Raises what `inspect` raises.
+    optional: those that need not exist. tenants: where the manifests are from. notes: by namespace and name of an
+    ExternalSecret, what its token says besides. following: from `follow`, ended here; None lists anew.
+    `settings.timeout` covers taking over the manifests, proof and content. Raises what `inspect` raises.
     """
     if inspection is None:
         inspection = inspect(api, external_secrets, settings, log)
@@ -86,6 +87,7 @@ def refresh(
         values=values,
         only_changed=settings.refresh == "changed",
         changed_paths=changed_paths,
+        optional=optional,
         pause=min(_CONFIRM_AFTER, settings.timeout / 10),
         force=settings.refresh == "force",
         hashes=inspection.hashes,
@@ -125,7 +127,7 @@ def _version(api: KubernetesApi, inspection: Inspection) -> float:
     """The resourceVersion that the cluster is at, where that matters: for ExternalSecrets that sync just once."""
     for found in inspection.found:
         fresh = found.live is None or not synced_version_of(found.live)
-        if found.target.managed and fresh and settled({"spec": found.external_secret.spec}):
+        if found.target.managed and fresh and settled({"spec": found.spec}):
             with contextlib.suppress(SecretSyncError):
                 return api.version(inspection.resource.at(found.target.namespace))
             break

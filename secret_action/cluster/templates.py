@@ -74,6 +74,15 @@ def shown(target: Object, keys: set[str]) -> set[str]:
     return keys & (named | kept)
 
 
+def keys(target: Object, given: set[str]) -> set[str]:
+    """The keys that a Secret has for sure where the provider gives these; none where a template may name others."""
+    template = section(target, "template")
+    if template.get("templateFrom"):
+        return set()
+    texts = set(_texts(template))
+    return given | texts if not texts or text(template, "mergePolicy") == "Merge" else texts
+
+
 def makes_anew(target: Object) -> bool:
     """Whether running this target's template again may give other secrets from the same values."""
     template = section(target, "template")

@@ -32,6 +32,21 @@ class Write:
     """None where nobody kept it."""
 
 
+def data_keys(secret: Object) -> frozenset[str] | None:
+    """The keys of a Secret's data, by its metadata; None where that does not tell all of them.
+
+    It does where the API server has noted who made the map of them (`.`, or nothing else): then it has noted all that
+    came after, by whichever writer.
+    """
+    noted: set[str] = set()
+    complete = False
+    for entry in entries(section(secret, "metadata"), "managedFields"):
+        fields = section(entry, "fieldsV1")
+        complete |= "f:data" in fields and (not section(fields, "f:data") or "." in section(fields, "f:data"))
+        noted.update(key for field in _DATA for key in section(fields, field))
+    return frozenset(key.removeprefix("f:") for key in noted - {"."}) if complete else None
+
+
 def unseen_write(secret: Object, external_secret: str, annotated: Object) -> Write | None:
     """The last write of the data by somebody else that ESO is not known to have put right or found right since.
 

@@ -97,6 +97,37 @@ def test_a_secret_that_lacks_a_key_is_no_success(lab: Lab, policy: str) -> None:
         assert lab.secret("x") == {"A": "2"}
 
 
+@pytest.mark.parametrize("creation", ["Owner", "Orphan", "Merge"])
+def test_a_key_that_is_left_out_is_seen_without_any_value(lab: Lab, creation: str) -> None:
+    """`mode: refresh` knows none; the metadata names the keys that the Secret has, those of others among them."""
+    a, b = lab.parameter("a", "1"), lab.parameter("b", "1")
+    secret = {"metadata": {"name": "x"}, "data": {"own": "eA=="}}
+    assert lab.cluster.request("POST", f"{lab.secrets}?fieldManager=kubectl-create", secret)[0] == 201
+    product = Product(lab, timeout=3.0)
+    # Only an owner may delete.
+    target = {"creationPolicy": creation, "deletionPolicy": "Delete" if creation == "Owner" else "Merge"}
+    es = product.deploy("x", data=entry(a, "A") + entry(b, "B"), target=target)
+    (whole,) = product.refresh(es)
+    assert (whole.state, whole.content, whole.ok) == (RefreshState.PROVEN, ContentState.NOT_CHECKED, True), whole
+    lab.aws.delete(b)
+    (result,) = product.refresh(es)
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.DIFFERS, False), result
+    assert result.detail == "The Secret x lacks the key B."
+    assert result.diagnosis is not None
+    assert b in result.diagnosis.remedy
+    assert "B" not in lab.secret("x")
+
+
+def test_what_a_template_makes_has_the_keys_of_the_template(lab: Lab) -> None:
+    """Not those that the provider gives."""
+    product = Product(lab)
+    template = {"data": {"url": "{{ .key | upper }}"}}
+    target = {"deletionPolicy": "Delete", "template": template}
+    es = product.deploy("x", parameter=lab.parameter(), target=target)
+    (result,) = product.refresh(es)
+    assert (result.state, result.ok, set(lab.secret("x"))) == (RefreshState.PROVEN, True, {"url"}), result
+
+
 @pytest.mark.parametrize("policy", ["Merge", "Delete"])
 def test_a_secret_that_has_all_its_keys_is_proven_under_any_policy(lab: Lab, policy: str) -> None:
     """Whole is whole."""

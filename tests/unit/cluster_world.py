@@ -45,7 +45,7 @@ class World:
         self.live = first
         self.queue = [Seen(KEY, first)]
         self.eso = eso
-        self.secrets = list(secrets)
+        self.secrets = list(secrets) or [{"metadata": {}}]
         self.patches = list(patches)
         self.events = list(events)
         self.later = list(later)

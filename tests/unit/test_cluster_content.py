@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import eso_provider
-from secret_action.cluster.content import carried, expected_content
+from secret_action.cluster.content import asked, carried, expected_content
 from secret_action.cluster.hashes import data_hash
 from secret_action.values import SecretValue
 
@@ -232,3 +232,28 @@ def test_every_encoding_is_undone(data):
     """Base64 of any bytes, in both alphabets."""
     for strategy, encode in (("Base64", base64.b64encode), ("Base64URL", base64.urlsafe_b64encode)):
         assert _holds(_entry(decodingStrategy=strategy), encode(data).decode(), {"K": data})
+
+
+@pytest.mark.parametrize(
+    ("spec", "keys"),
+    [
+        ({}, {"K0"}),
+        ({"dataFrom": [{"extract": {"key": PATH}}]}, {"K0"}),
+        (_template({}), {"K0"}),
+        (_template({"x": "{{ .K0 }}"}), {"x"}),
+        (_template({"x": "{{ .K0 }}"}, mergePolicy="Merge"), {"x", "K0"}),
+        (_template({"x": "{{ .K0 }}"}, templateFrom=[{"literal": "{{ .K0 }}"}]), set()),
+        ({"target": {"creationPolicy": "Merge"}}, {"K0"}),
+        ({"target": {"creationPolicy": "None"}}, set()),
+        ({"target": {"manifest": {"kind": "ConfigMap"}}}, set()),
+    ],
+)
+def test_the_keys_that_are_asked_for_need_no_value(spec, keys):
+    """Where a template may name any key, none is told."""
+    assert asked(rendered(**spec).spec, set()) == keys
+
+
+def test_an_optional_parameter_asks_for_no_key():
+    """But a template that names it does: without it ESO fails."""
+    assert asked(rendered(references=["/a", "/b"]).spec, {"/a"}) == {"K1"}
+    assert asked(rendered(**_template({"x": "{{ .K0 }}"})).spec, {PATH}) == {"x"}

@@ -61,7 +61,7 @@ def test_a_never_refreshing_one_with_old_content_is_told():
     assert result.diagnosis
 
 
-@pytest.mark.parametrize(("values", "secret"), [({}, None), (None, FORBIDDEN)])
+@pytest.mark.parametrize(("values", "secret"), [({}, {"metadata": {}}), (None, FORBIDDEN)])
 def test_a_never_refreshing_one_of_unknown_content_does_not_pass_as_current(values, secret):
     """Not a failure, since nothing shows that it is old; the log says so as well."""
     log = Log()

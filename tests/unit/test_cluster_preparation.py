@@ -1,10 +1,13 @@
 """Before the first write: what would not arrive, or could not be deployed, is refused, and what is needed is noted."""
 
+import json
+
 import pytest
 from cluster_samples import PATH, Log, rendered, settings
 
 from sandbox.kubernetes import KubernetesServer
 from secret_action.cluster import connect, inspect, prepare
+from secret_action.cluster.additions import LAST_APPLIED
 from secret_action.cluster.comparison import Measure
 from secret_action.cluster.content import Expectation
 from secret_action.cluster.errors import Forbidden, NotFound, Unavailable
@@ -22,8 +25,10 @@ class Lab:
     def __init__(self, server):
         self.server, self.log = server, Log()
 
-    def apply(self, es, synced=True):
+    def apply(self, es, synced=True, applied=False):
         metadata = {"name": es.name, "namespace": es.namespace, "labels": dict(es.labels)}
+        if applied:
+            metadata["annotations"] = {LAST_APPLIED: json.dumps({"spec": es.spec})}
         thing = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": metadata}
         self.server.apply({**thing, "spec": dict(es.spec)})
         path = f"/apis/external-secrets.io/v1/namespaces/{es.namespace}/externalsecrets/{es.name}"
@@ -95,6 +100,21 @@ def test_a_change_that_would_not_arrive_is_refused(lab):
     assert "set `refresh: force`" in said
     lab.prepare(rendered(**NEVER), changed=())
     lab.prepare(rendered(**NEVER), refresh="force")
+
+
+def test_what_others_add_is_judged_before_the_write(lab):
+    """Applied as the manifest says, and made one that never refreshes on its way."""
+    es = rendered()
+
+    def add(kind, thing):
+        if kind.name == "ExternalSecret":
+            thing["spec"]["refreshPolicy"] = "CreatedOnce"
+
+    lab.server.store.mutation.append(add)
+    lab.apply(es, applied=True)
+    with pytest.raises(ManifestError) as error:
+        lab.prepare(es)
+    assert "refreshPolicy: CreatedOnce" in problems(error)[0]
 
 
 def test_a_change_that_reaches_no_secret_is_refused(lab):

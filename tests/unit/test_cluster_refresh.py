@@ -321,6 +321,56 @@ def test_other_content_is_no_doubt():
     assert (result.content, result.ok) == (ContentState.DIFFERS, False)
 
 
+LACKING = {"metadata": {"managedFields": [{"manager": "eso", "fieldsV1": {"f:data": {}}}]}}
+DROPS = rendered(target={"deletionPolicy": "Delete"})
+
+
+def test_a_key_that_eso_leaves_out_is_a_failure_without_any_value():
+    """The names of the keys are in the metadata. A parameter that may come yet is waited for."""
+    result = run(World(live(DROPS), syncs, [LACKING]), DROPS, values={}, timeout=60.0)
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.DIFFERS, False)
+    assert result.detail == "The Secret a lacks the key K0."
+    assert PATH in result.diagnosis.remedy
+
+
+def test_a_key_whose_parameter_is_known_to_be_gone_is_confirmed_once():
+    """By a second annotation, well before the timeout."""
+    world = World(live(DROPS), syncs, [LACKING])
+    assert not run(world, DROPS, values={}, missing=frozenset({PATH})).ok
+    assert (world.at < 15, len(world.tokens)) == (True, 2)
+
+
+def test_a_key_that_comes_back_is_proven():
+    """Its parameter was made meanwhile."""
+    whole = {"metadata": {"managedFields": [{"manager": "eso", "fieldsV1": {"f:data": {".": {}, "f:K0": {}}}}]}}
+    result = run(World(live(DROPS), syncs, [LACKING, whole]), DROPS, values={})
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.NOT_CHECKED, True)
+
+
+@pytest.mark.parametrize(
+    ("es", "terms"), [(DROPS, {"optional": frozenset({PATH})}), (rendered(), {})], ids=["optional", "retained"]
+)
+def test_what_cannot_lack_a_key_is_not_read(es, terms):
+    """Where no value is known either."""
+    assert run(World(live(es), syncs, [LACKING]), es, values={}, **terms).ok
+
+
+@pytest.mark.parametrize("answer", [FORBIDDEN, {"metadata": {}}])
+def test_keys_that_cannot_be_told_are_not_checked(answer):
+    """For want of a right, or of traces."""
+    result = run(World(live(DROPS), syncs, [answer]), DROPS, values={})
+    assert (result.content, result.ok) == (ContentState.NOT_CHECKED, True)
+    assert "is not known to this run" in result.detail
+
+
+def test_a_never_refreshing_one_that_lacks_a_key_is_no_success():
+    """The key came into its manifest after its only sync."""
+    es = rendered(refreshPolicy="CreatedOnce")
+    result = run(World(live(es), secrets=[LACKING]), es, values={})
+    assert (result.state, result.ok) == (RefreshState.NEVER_REFRESHES, False)
+    assert "The Secret a lacks the key K0" in result.diagnosis.cause
+
+
 def test_an_unknown_hash_is_said_to_be_weaker():
     """Proven by the status alone."""
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from secret_action.cluster.writers import Write, unseen_write
+from secret_action.cluster.writers import Write, data_keys, unseen_write
 
 ESO = "externalsecrets.external-secrets.io/a"
 LONG = "a" * 40
@@ -76,3 +76,21 @@ def test_a_long_name_is_hashed_by_eso():
     assert unseen_write(_secret((manager, 10, DATA)), LONG, {}) is not None
     manager = f"externalsecrets.external-secrets.io/sha3/{hashlib.sha3_224(LONG.encode()).hexdigest()}"
     assert unseen_write(_secret((manager, 10, DATA)), LONG, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        ([{"f:data": {".": {}, "f:a": {}, "f:b": {}}}], {"a", "b"}),
+        ([{"f:data": {".": {}, "f:a": {}}}, {"f:data": {"f:b": {}}}], {"a", "b"}),
+        ([{"f:data": {".": {}, "f:a": {}}}, {"f:stringData": {"f:b": {}}}], {"a", "b"}),
+        ([{"f:data": {}}, {"f:data": {"f:b": {}}}], {"b"}),
+        ([{"f:data": {}}], set()),
+        ([{"f:data": {"f:a": {}}}], None),
+        ([{"f:metadata": {"f:labels": {".": {}}}}], None),
+        ([], None),
+    ],
+)
+def test_the_keys_are_those_of_all_writers(fields, keys):
+    """Told only where it is noted who made the map: traces that begin later do not tell what was there before."""
+    assert data_keys(_secret(*((f"writer-{at}", 10, one) for at, one in enumerate(fields)))) == keys
