@@ -27,6 +27,8 @@ class Pod:
     owner: OwnerKey
     """The workload that it belongs to; itself where it belongs to none."""
     made: datetime | None
+    told: datetime | None
+    """The last time that its kubelet had anything to tell of it, by the API server's clock."""
     going: bool
     """It is being deleted."""
     phase: str
@@ -44,6 +46,10 @@ class Pod:
     def made_by(self, when: datetime) -> bool:
         """Whether it was made by then, or in that very second."""
         return self.made is None or self.made <= when
+
+    def unchanged_since(self, when: datetime) -> bool:
+        """Whether none of its containers has started since: its kubelet would have told."""
+        return self.told is not None and self.told < when
 
     def started(self, use: Use) -> tuple[Object, ...] | None:
         """Those of its containers that read a Secret so and have started; None where the kubelet does not tell."""
@@ -64,12 +70,22 @@ def pod(live: Object) -> Pod:
         uid_of(live),
         _owner(live),
         moment(text(live, "metadata", "creationTimestamp")),
+        _told(live),
         is_going(live),
         text(status, "phase"),
         uses(section(live, "spec")),
         tuple({name: one[name] for name in _STATE if name in one} for one in containers),
         tuple(one for one in entries(status, "conditions") if text(one, "type") in _CONDITIONS),
     )
+
+
+def _told(live: Object) -> datetime | None:
+    times = [
+        moment(text(entry, "time"))
+        for entry in entries(section(live, "metadata"), "managedFields")
+        if text(entry, "subresource") == "status"
+    ]
+    return None if None in times else max(filter(None, times), default=None)
 
 
 def _owner(live: Object) -> OwnerKey:

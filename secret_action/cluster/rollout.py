@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.confirming import confirm
 from secret_action.cluster.live import Object, name_of
 from secret_action.cluster.parallel import each
 from secret_action.cluster.pods import OwnerKey, Pod
@@ -47,6 +48,9 @@ def restart(api: KubernetesApi, seen: Look, timeout: float, log: Log, clock: Clo
     for key, roll in rolls.items():
         seconds = f" after {results[key].seconds:.1f} s" if results[key].seconds is not None else ""
         log.line(f"{roll.standing.workload}: {results[key].state}{seconds}. {results[key].detail}".strip())
+    renewed = [roll.standing for roll in rolls.values() if roll.progress.done]
+    fresh = {key for key, noted in seen.noted.items() if noted.dated.fresh}
+    confirm(api, seen, fresh | {(one.workload.namespace, name) for one in renewed for name in one.reads}, log, clock)
     standings = tuple(results.get(one.workload.key) or one.result() for one in seen.standings)
     return (*standings, *seen.others)
 

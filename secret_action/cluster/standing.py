@@ -45,6 +45,9 @@ class Dated:
     """Its annotations."""
     fresh: bool = False
     """Its data changed since the survey."""
+    certain: tuple[datetime, datetime] | None = None
+    """Where `changed` may be no change at all: pods have the data that were made after the first of these times and
+    have not changed since the second."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Standing:
     detail: str = ""
     command: str = ""
     step: Step = Step.NONE
+    reads: tuple[str, ...] = ()
+    """All Secrets of the run that it reads."""
 
     @property
     def ours(self) -> bool:
@@ -100,6 +105,11 @@ def standing(workload: Workload, pods: Iterable[Pod], secrets: Mapping[str, Date
     read = [use for use in merged((*workload.uses, *_own(running))) if use.secret in secrets]
     if not read:
         return None
+    return replace(_judged(workload, running, read, secrets), reads=tuple(use.secret for use in read))
+
+
+def _judged(workload: Workload, running: Sequence[Pod], read: Sequence[Use], secrets: Mapping[str, Dated]) -> Standing:
+    """read: what it reads of these Secrets, by its template or by one of its pods."""
     names = tuple(use.secret for use in read)
     lacking = {name: old for name in names if (old := old_pods(running, name, secrets[name], workload.claimed))}
     if lacking:
@@ -158,15 +168,20 @@ def _own(pods: Iterable[Pod]) -> Iterable[Use]:
 
 
 def _is_old(pod: Pod, use: Use, secret: Dated, changed: datetime) -> bool:
-    if not pod.made_by(changed):
+    if not pod.made_by(changed) or not _has_read(pod, use):
         return False
+    if secret.certain and not pod.made_by(secret.certain[0]):
+        return not pod.unchanged_since(secret.certain[1])
     started = pod.started(use)
-    if started is None:
-        return pod.phase not in ("", "Pending")
     if started and use.required and secret.born == changed:
         # It could not start before the Secret was there, unless there was another of that name before.
         return not all(_first_started_after(container, changed) for container in started)
-    return bool(started)
+    return True
+
+
+def _has_read(pod: Pod, use: Use) -> bool:
+    started = pod.started(use)
+    return pod.phase not in ("", "Pending") if started is None else bool(started)
 
 
 def _first_started_after(container: Object, changed: datetime) -> bool:

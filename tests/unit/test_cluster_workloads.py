@@ -1,10 +1,10 @@
 """Which workloads run with old data, and how far a roll is: decided from objects alone."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from secret_action.cluster import changes
 from secret_action.cluster.claims import with_claims
 from secret_action.cluster.owners import Above
 from secret_action.cluster.pods import pod
@@ -23,8 +23,10 @@ RUNNING = [{"name": "app", "state": {"running": {"startedAt": BEFORE}}}]
 DB = {"db": Dated(CHANGED, datetime(2025, 1, 1, tzinfo=UTC), {})}
 
 
-def live_pod(name="p", made=BEFORE, spec=SPEC, phase="Running", **status):
+def live_pod(name="p", made=BEFORE, spec=SPEC, phase="Running", told=(), **status):
+    fields = [{"manager": "kubelet", "subresource": "status", "time": when} for when in told]
     metadata = {"namespace": "shop", "name": name, "uid": f"uid-{name}", "creationTimestamp": made}
+    metadata["managedFields"] = [{"manager": "kube-controller-manager", "time": made}, *fields]
     return pod({"metadata": metadata, "spec": spec, "status": {"phase": phase, **status}})
 
 
@@ -57,6 +59,28 @@ HALF = DONE | {"replicas": 2, "availableReplicas": 1}
 def test_a_pod_that_runs_counts_as_old_also_where_no_kubelet_tells_of_its_containers(spec, status, state):
     """Virtual nodes may not; only one that is known not to have started has read nothing yet."""
     found = standing(workload(template=spec), [live_pod(spec=spec, **status)], DB)
+    assert found.state == state
+
+
+@pytest.mark.parametrize(
+    ("made", "told", "phase", "state"),
+    [
+        ("2026-05-01T00:00:00Z", ["2026-05-01T00:00:10Z"], "Running", "still old"),
+        ("2026-05-01T00:00:01Z", ["2026-05-01T00:00:10Z"], "Running", "up to date"),
+        ("2026-05-01T00:00:01Z", ["2026-05-01T00:00:10Z", "2026-05-01T12:00:00Z"], "Running", "still old"),
+        ("2026-05-01T00:00:01Z", ["2026-05-01T00:00:10Z", ""], "Running", "still old"),
+        ("2026-05-01T00:00:01Z", [], "Running", "still old"),
+        ("2026-05-01T12:00:01Z", ["2026-05-01T12:00:10Z"], "Running", "still old"),
+        ("2026-05-01T12:00:01Z", [], "Pending", "up to date"),
+        ("2026-05-02T12:00:01Z", ["2026-05-02T12:00:10Z"], "Running", "up to date"),
+    ],
+)
+def test_where_data_may_have_come_and_gone_a_pod_counts_by_what_the_api_server_knows_of_it(made, told, phase, state):
+    """The data was the same from midnight to noon; what came then is unknown, up to noon of the next day."""
+    certain = (datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC))
+    found = standing(
+        workload(), [live_pod(made=made, told=told, phase=phase)], {"db": replace(DB["db"], certain=certain)}
+    )
     assert found.state == state
 
 
@@ -168,54 +192,3 @@ def test_of_a_pod_only_what_matters_is_kept():
     metadata = {"namespace": "shop", "name": "p", "managedFields": ["marker"], "annotations": {"marker": "marker"}}
     status = {"containerStatuses": [{"name": "app", "image": "marker"}], "conditions": [{"type": "marker"}]}
     assert "marker" not in repr(pod({"metadata": metadata, "spec": spec, "status": status}))
-
-
-HOUR = timedelta(hours=1)
-
-
-def noted(secret, asked, *writers):
-    """An ExternalSecret with our annotation of that time, and what others wrote of it."""
-    ours = {"manager": "secret-sync", "time": changes.spelled(asked), "fieldsV1": fields(f"f:{changes.ANNOTATION}")}
-    annotations = {changes.ANNOTATION: f"token{changes.note(secret, CHANGED)}"}
-    return {"metadata": {"annotations": annotations, "managedFields": [ours, *writers]}, "spec": {}}
-
-
-def fields(*annotations, labels=()):
-    return {
-        "f:metadata": {"f:annotations": {name: {} for name in annotations}, "f:labels": {f"f:{n}": {} for n in labels}}
-    }
-
-
-def writer(when, **more):
-    return {
-        "manager": "argocd-controller",
-        "time": changes.spelled(when),
-        "fieldsV1": fields(labels=["version"]),
-        **more,
-    }
-
-
-ASKED = CHANGED + HOUR
-LATER = ASKED + 5 * HOUR
-SECOND = timedelta(seconds=1)
-
-
-@pytest.mark.parametrize(
-    ("writers", "found"),
-    [
-        ([], LATER),
-        ([writer(LATER - SECOND)], CHANGED),
-        ([writer(LATER)], CHANGED),
-        ([writer(LATER + SECOND)], LATER),
-        ([writer(LATER - HOUR)], LATER),
-        ([writer(LATER - SECOND, subresource="status")], LATER),
-        ([writer(LATER - SECOND, fieldsV1={"f:metadata": {"f:finalizers": {}}})], LATER),
-        ([writer(LATER - SECOND, fieldsV1={"f:spec": {"f:data": {}}})], LATER),
-    ],
-)
-def test_a_write_of_the_secret_right_after_labels_of_others_is_no_new_data(writers, found):
-    """Where its hash is the one that was noted. What nothing explains may be data that came and went."""
-    secret = changes.SecretData("uid", "hash", LATER, None)
-    assert changes.last_change(secret, noted(secret, ASKED, *writers)) == found
-    other = changes.SecretData("uid", "other", LATER, None)
-    assert changes.last_change(other, noted(secret, ASKED, *writers)) == LATER
