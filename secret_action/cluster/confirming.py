@@ -7,7 +7,8 @@ shows that the Secret is as it was, and that no pod is old.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import replace
 from typing import TypeVar
 
 from secret_action.cluster.api import KubernetesApi
@@ -18,7 +19,8 @@ from secret_action.cluster.paths import SECRETS
 from secret_action.cluster.pods import Pod
 from secret_action.cluster.proof import ANNOTATION
 from secret_action.cluster.scene import pod_list
-from secret_action.cluster.standing import old_pods
+from secret_action.cluster.standing import Reloads, old_pods
+from secret_action.cluster.workload import Workload
 from secret_action.cluster.workloads import Look, Noted
 from secret_action.errors import ClusterError
 from secret_action.ports import Clock, Log
@@ -26,15 +28,20 @@ from secret_action.ports import Clock, Log
 Result = TypeVar("Result")
 
 
-def confirm(api: KubernetesApi, seen: Look, secrets: Collection[Key], log: Log, clock: Clock) -> None:
-    """Renews the notes about these Secrets where that is true. Raises nothing: without it a later run rolls more.
+def confirm(
+    api: KubernetesApi, seen: Look, secrets: Set[Key], rolled: Iterable[Workload], log: Log, clock: Clock
+) -> None:
+    """Renews the notes where that is true. Raises nothing: without it a later run rolls more.
 
-    secrets: by namespace and name, those of which pods have become new.
+    secrets: by namespace and name, those whose readers have new pods; what is fresh is looked at besides. rolled: the
+    workloads that have, as they are now.
     """
-    keys = sorted(seen.noted.keys() & secrets)
+    fresh = {key for key, noted in seen.noted.items() if noted.dated.fresh}
+    keys = sorted(seen.noted.keys() & (fresh | secrets))
     if not keys:
         return
     clock.sleep(SECOND.total_seconds())  # so that the pods have become ready before the second of the note
+    reloads = seen.reloads(rolled)
     spaces = sorted({namespace for namespace, _ in keys})
 
     def attempt(task: Callable[[], Result]) -> Result | None:
@@ -45,17 +52,18 @@ def confirm(api: KubernetesApi, seen: Look, secrets: Collection[Key], log: Log, 
             return None
 
     pods = dict(zip(spaces, each(lambda space: attempt(lambda: pod_list(api, space)), spaces), strict=True))
-    each(lambda key: attempt(lambda: _renew(api, key, seen.noted[key], pods[key[0]])), keys)
+    each(lambda key: attempt(lambda: _renew(api, key, seen.noted[key], pods[key[0]], reloads)), keys)
 
 
-def _renew(api: KubernetesApi, key: Key, noted: Noted, pods: Sequence[Pod] | None) -> None:
+def _renew(api: KubernetesApi, key: Key, noted: Noted, pods: Sequence[Pod] | None, reloads: Reloads) -> None:
     _, name = key
     secret = secret_data(api.get(SECRETS.at(*key), metadata_only=True))
     same = secret.same(noted.secret) and secret.written == noted.secret.written
     if pods is None or not same or noted.dated.changed is None:
         return
     readers = [pod for pod in pods if pod.runs and pod.use_of(name) and pod.owner[1] != "Job"]
-    if old_pods(readers, name, noted.dated):
+    dated = replace(noted.dated, reloads={**noted.dated.reloads, **reloads}) if noted.dated.fresh else noted.dated
+    if old_pods(readers, name, dated):
         return
     # All that are there have the data, also those that are as old as its last change or older.
     made = [pod.made - SECOND for pod in readers if pod.made]

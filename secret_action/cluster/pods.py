@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from secret_action.cluster.changes import moment
-from secret_action.cluster.consumption import Use, uses
+from secret_action.cluster.consumption import Use, reloader_marks, uses
 from secret_action.cluster.live import Object, entries, is_going, name_of, section, text, uid_of
 
 _HASH_LABELS = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
@@ -37,6 +37,8 @@ class Pod:
     containers: tuple[Object, ...]
     """How its containers are, those that run first before the others."""
     conditions: tuple[Object, ...]
+    marks: Mapping[str, str] = field(repr=False)
+    """What Reloader has written into it: among that hashes of data."""
 
     @property
     def runs(self) -> bool:
@@ -76,6 +78,7 @@ def pod(live: Object) -> Pod:
         uses(section(live, "spec")),
         tuple({name: one[name] for name in _STATE if name in one} for one in containers),
         tuple(one for one in entries(status, "conditions") if text(one, "type") in _CONDITIONS),
+        reloader_marks(live),
     )
 
 

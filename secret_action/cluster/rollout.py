@@ -48,9 +48,9 @@ def restart(api: KubernetesApi, seen: Look, timeout: float, log: Log, clock: Clo
     for key, roll in rolls.items():
         seconds = f" after {results[key].seconds:.1f} s" if results[key].seconds is not None else ""
         log.line(f"{roll.standing.workload}: {results[key].state}{seconds}. {results[key].detail}".strip())
-    renewed = [roll.standing for roll in rolls.values() if roll.progress.done]
-    fresh = {key for key, noted in seen.noted.items() if noted.dated.fresh}
-    confirm(api, seen, fresh | {(one.workload.namespace, name) for one in renewed for name in one.reads}, log, clock)
+    done = [roll for roll in rolls.values() if roll.progress.done]
+    renewed = {(roll.workload.namespace, name) for roll in done for name in roll.standing.reads}
+    confirm(api, seen, renewed, [roll.workload for roll in done], log, clock)
     standings = tuple(results.get(one.workload.key) or one.result() for one in seen.standings)
     return (*standings, *seen.others)
 
@@ -112,8 +112,9 @@ def _observe(api: KubernetesApi, pending: Sequence[Roll], clock: Clock) -> None:
         except ClusterError as error:
             return error
 
-    lives = dict(zip(kinds, each(live, kinds), strict=True))
+    # The pods first: old ones that are gone then are not gone to a roll that the workloads do not show yet.
     of_spaces = dict(zip(spaces, each(pods, spaces), strict=True))
+    lives = dict(zip(kinds, each(live, kinds), strict=True))
     for roll in pending:
         key = roll.standing.workload.key
         there, running = lives[key[:2]], of_spaces[key[0]]

@@ -5,20 +5,22 @@ Looked at twice: before the refresh, for what the Secrets hold then, and after i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.changes import Past, SecretData, note, past, secret_data, unnoted
 from secret_action.cluster.claims import with_claims
-from secret_action.cluster.consumption import Use
+from secret_action.cluster.consumption import Use, reloader_marks
 from secret_action.cluster.inspection import Inspection
 from secret_action.cluster.live import Key, Object, name_of, text
 from secret_action.cluster.owners import Owners
 from secret_action.cluster.paths import Place, Resource
+from secret_action.cluster.pods import OwnerKey
 from secret_action.cluster.proof import ANNOTATION
 from secret_action.cluster.scene import Reader, Scene, named
-from secret_action.cluster.standing import Dated, Standing, Step, old_pods, standing, stranger
+from secret_action.cluster.standing import Dated, Reloads, Standing, Step, old_pods, standing, stranger
+from secret_action.cluster.workload import Workload
 from secret_action.model import Consumer, WorkloadResult
 from secret_action.naming import CLAIM_FIELD
 
@@ -35,6 +37,8 @@ class Survey:
     """The same, with their last change as known then."""
     notes: Mapping[Key, str]
     """By ExternalSecret what its next annotation is to end with, so that a later run knows of the last change."""
+    marks: Mapping[OwnerKey, Mapping[str, str]]
+    """By workload what Reloader had written into its template."""
     tokens: Mapping[Key, str]
     """By ExternalSecret our annotation as it was."""
     resource: Resource
@@ -70,6 +74,12 @@ class Look:
     """Some data changed since the survey, so perhaps in this very second."""
     noted: Mapping[Key, Noted] = field(default_factory=dict)
     """The Secrets whose notes may be renewed: all their readers say that they read them."""
+    marks: Mapping[OwnerKey, Mapping[str, str]] = field(default_factory=dict)
+    """By workload what Reloader had written into its template by the survey."""
+
+    def reloads(self, workloads: Iterable[Workload]) -> Reloads:
+        """By workload what Reloader has written into its template since the survey."""
+        return _reloads(self.marks, workloads)
 
     @property
     def results(self) -> tuple[WorkloadResult, ...]:
@@ -102,8 +112,9 @@ def survey(api: KubernetesApi, inspection: Inspection, consumers: Sequence[Consu
         for key, secret in before.items()
     }
     notes = {targets[key]: note(secret, changed[key].changed) for key, secret in before.items()}
+    marks = {one.key: reloader_marks(one.template) for one in scene.workloads}
     tokens = {key: _token(found or {}) for key, found in live.items()}
-    return Survey(targets, before, changed, notes, tokens, inspection.resource, tuple(consumers))
+    return Survey(targets, before, changed, notes, marks, tokens, inspection.resource, tuple(consumers))
 
 
 def look(api: KubernetesApi, known: Survey, *, restart: bool, secrets_read: Mapping[Key, Object] | None = None) -> Look:
@@ -119,9 +130,10 @@ def look(api: KubernetesApi, known: Survey, *, restart: bool, secrets_read: Mapp
     reader.end()
     claimed = {(one.namespace, use.secret) for one in scene.workloads for use in one.claimed}
     claimed |= {(one.namespace, name) for one in unknown for name in one.secrets}
+    reloads = _reloads(known.marks, scene.workloads)
     dated: dict[str, dict[str, Dated]] = {}
     for (namespace, name), secret in secrets.items():
-        dated.setdefault(namespace, {})[name] = _since((namespace, name), secret, known)
+        dated.setdefault(namespace, {})[name] = _since((namespace, name), secret, known, reloads)
     standings = [standing(one, scene.pods.get(one.key, ()), dated.get(one.namespace, {})) for one in scene.workloads]
     foreign = sorted(scene.pods.keys() - {one.key for one in scene.workloads})
     strangers = [stranger(owner, scene.pods[owner], dated.get(owner[0], {})) for owner in foreign]
@@ -134,6 +146,7 @@ def look(api: KubernetesApi, known: Survey, *, restart: bool, secrets_read: Mapp
             for key, secret in secrets.items()
             if key not in claimed and (token := _ours(key, secret, known))
         },
+        known.marks,
     )
 
 
@@ -170,8 +183,16 @@ def _dated(key: Key, secret: SecretData, known: Past, scene: Scene, *, claimed: 
     return unsure if namespace in scene.blind or old_pods(pods, name, unsure, for_claims) else sure
 
 
-def _since(key: Key, secret: SecretData, known: Survey) -> Dated:
+def _reloads(before: Mapping[OwnerKey, Mapping[str, str]], workloads: Iterable[Workload]) -> Reloads:
+    return {
+        one.key: dict(reloader_marks(one.template).items() - before[one.key].items())
+        for one in workloads
+        if one.key in before
+    }
+
+
+def _since(key: Key, secret: SecretData, known: Survey, reloads: Reloads) -> Dated:
     """Its last change: as known before where the data is the same, else the time of the write that brought it."""
     if secret.same(known.before.get(key)):
         return known.changed[key]
-    return Dated(secret.written, secret.born, secret.annotations, fresh=True)
+    return Dated(secret.written, secret.born, secret.annotations, fresh=True, reloads=reloads)

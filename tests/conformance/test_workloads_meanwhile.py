@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -64,6 +68,57 @@ def test_a_roll_of_reloader_whose_pods_do_not_come_up_fails_the_run(shop: Shop) 
     assert failed.detail.startswith("Its new pods do not become available: ")
     assert "CrashLoopBackOff" in failed.detail
     assert shop.generation("StatefulSet", "queue") == 2
+
+
+@pytest.mark.parametrize("strategy", ["variables", "annotation"])
+def test_a_roll_of_reloader_in_the_second_of_the_change_is_its_roll(shop: Shop, strategy: str) -> None:
+    """It is faster than the clock of Kubernetes, which counts whole seconds. The next run has nothing to do either."""
+    shop.sync()
+    a_second()
+    shop.run("Deployment", "web", metadata={"annotations": RELOADER})
+    a_second()
+    shop.parameter("key", "two")
+    known = shop.survey()
+    with reloader(shop, strategy):
+        time.sleep(1.02 - time.time() % 1)  # so that one second is likely to hold it all
+        shop.refresh(known)
+        done = shop.restart(known, timeout=60)["web"]
+    assert done.state in (WorkloadState.LEFT_TO_RELOADER, WorkloadState.UP_TO_DATE), done
+    for _ in range(2):
+        a_second()
+        assert states(shop.release()) == {"web": "up to date"}
+    assert shop.generation("Deployment", "web") == 2
+
+
+@contextmanager
+def reloader(shop: Shop, strategy: str) -> Iterator[None]:
+    """Rolls the Deployment `web` whenever the Secret `db` has other data, as Reloader does."""
+    stopped = threading.Event()
+    before = shop.secret("db")
+
+    def run() -> None:
+        nonlocal before
+        while not stopped.wait(0.02):
+            if (now := shop.secret("db")) != before:
+                before = now
+                shop.cluster.request("PATCH", shop.place("Deployment", "web"), change(now["key"]))
+
+    def change(seen: str) -> Object:
+        if strategy == "annotation":
+            told = {"type": "SECRET", "name": "db", "namespace": shop.namespace, "hash": seen}
+            return annotated("reloader.stakater.com/last-reloaded-from", json.dumps(told))
+        live = shop.read(shop.place("Deployment", "web"))
+        (container,) = live["spec"]["template"]["spec"]["containers"]
+        marked = container | {"env": [{"name": "STAKATER_DB_SECRET", "value": seen}]}
+        return {"spec": {"template": {"spec": {"containers": [marked]}}}}
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def test_labels_that_others_change_are_no_new_data(shop: Shop) -> None:

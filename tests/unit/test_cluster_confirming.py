@@ -71,7 +71,7 @@ class Clock:
 def test_the_note_is_renewed_a_second_after_the_roll(made, since):
     """In a second that no pod has become ready in."""
     world, clock = Cluster(made=made), Clock()
-    confirm(world, SEEN, {KEY}, Log(), clock)
+    confirm(world, SEEN, {KEY}, [], Log(), clock)
     note = changes.note(DB, datetime.fromisoformat(f"2026-05-02T{since}Z"))
     assert (world.written, clock.at) == ([(PLACE, {ANNOTATION: f"token-pods{note}"})], 1.0)
 
@@ -89,12 +89,12 @@ def test_the_note_is_renewed_a_second_after_the_roll(made, since):
 def test_what_has_changed_meanwhile_or_may_not_be_seen_is_left_as_it_is(world):
     """A later run will find out; of what is refused there is a line in the log."""
     log = Log()
-    confirm(world, SEEN, {KEY}, log, Clock())
+    confirm(world, SEEN, {KEY}, [], log, Clock())
     assert world.written == []
     assert log.lines == ([f"A note about the pods is not renewed: It may not {world.refuses}."] * bool(world.refuses))
 
 
 def test_nothing_is_asked_about_secrets_without_a_note_of_this_run():
     clock = Clock()
-    confirm(Cluster(), SEEN, {("shop", "mail")}, Log(), clock)
+    confirm(Cluster(), SEEN, {("shop", "mail")}, [], Log(), clock)
     assert clock.at == 0.0
