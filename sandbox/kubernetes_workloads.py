@@ -193,6 +193,7 @@ class Controllers:
 
     def _make_pod(self, owner: Object, name: str, template: Object) -> None:
         pod = _child(owner, name, template["metadata"]["labels"])
+        pod["metadata"]["annotations"] = template["metadata"].get("annotations") or {}
         self._store.create(POD, pod | {"spec": template["spec"]}, _CONTROLLER)
 
     def _say(self, kind: Kind, live: Object, **status: Any) -> None:

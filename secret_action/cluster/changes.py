@@ -4,8 +4,10 @@ Kubernetes keeps one time for all that one writer owns of an object. External Se
 and, where the ExternalSecret has no template, copies our annotation to the Secret as well: every forced refresh moves
 that time, also one that changes no data. So each annotation of ours says what was before it: the last change, and a
 keyed hash of the data's hash. A later run that finds the same data goes on from there, and one that finds other data,
-or no such note, takes the writer's time, which is never too early. Labels that others change move it as well; when
-they did is in the ExternalSecret's own times.
+or no such note, takes the writer's time, which is never too early.
+
+Labels that others change move it as well, and so does data that changes and comes back; nothing tells the one from the
+other. Then the note holds up to the annotation that bears it, and for pods that have not changed since.
 """
 
 from __future__ import annotations
@@ -13,19 +15,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from secret_action.cluster import durations
+from secret_action.cluster.api import FIELD_MANAGER
 from secret_action.cluster.live import Object, entries, section, text, uid_of
 from secret_action.cluster.proof import ANNOTATION
 from secret_action.cluster.rebuild import DATA_HASH
 
 _NOTE = re.compile(r"\.(\d{1,11})\.([0-9a-f]{16})(?:-\d+)?")
-_LONGEST = 300.0  # seconds after an annotation or label in which the first write of the Secret counts as its answer
+_LONGEST = 60.0  # seconds after our annotation in which a write of the Secret counts as its answer
 _DEFAULT_INTERVAL = 3600.0  # seconds; ESO's own default
-_SECOND = timedelta(seconds=1)
+SECOND = timedelta(seconds=1)
+"""What Kubernetes tells times by."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +67,30 @@ def secret_data(secret: Object) -> SecretData:
     )
 
 
-def last_change(secret: SecretData, external_secret: Object | None) -> datetime | None:
-    """When its data last changed, or later. external_secret: the live one that fills it, with our last annotation."""
+@dataclass(frozen=True)
+class Past:
+    """What is known of a Secret's data up to now."""
+
+    changed: datetime | None
+    """Its last change, or later; None where that cannot be told."""
+    unsure_since: datetime | None = None
+    """From then to the last write it may have been something else for a time; None: it was not."""
+
+
+def past(secret: SecretData, external_secret: Object | None) -> Past:
+    """What its metadata and our last annotation tell. external_secret: the live one that fills it."""
     if external_secret is None or secret.written is None:
-        return secret.written
+        return Past(secret.written)
     note = _NOTE.search(text(external_secret, "metadata", "annotations", ANNOTATION))
     asked = _annotated(external_secret)
     if note is None or asked is None or note[2] != _digest(secret):
-        return secret.written
-    # Data that is back at what it was before our annotation may have been something else in between. ESO writes of its
-    # own accord only what it read after the interval; else it answers a change of the ExternalSecret, at once. That
-    # is our annotation, or somebody else's labels, which it copies to the Secret: a GitOps tool's, with each release.
+        return Past(secret.written)
+    # ESO writes of its own accord only what it read after the interval; else it answers a change of the ExternalSecret,
+    # at once. That is our annotation where nobody has changed anything since.
     patience = timedelta(seconds=min(_interval(external_secret), _LONGEST))
-    told = any(when <= secret.written < when + patience for when in _relabelled(external_secret))
-    if secret.written < asked + patience or told:
-        return min(secret.written, datetime.fromtimestamp(int(note[1]), UTC))
-    return secret.written
+    answered = secret.written < asked + patience and not _touched(external_secret, asked)
+    sure = answered or secret.written < asked
+    return Past(min(secret.written, datetime.fromtimestamp(int(note[1]), UTC)), None if sure else asked)
 
 
 def note(secret: SecretData, changed: datetime | None) -> str:
@@ -92,6 +104,11 @@ def note(secret: SecretData, changed: datetime | None) -> str:
     return f".{int(changed.timestamp())}.{_digest(secret)}"
 
 
+def unnoted(annotation: str) -> str:
+    """An annotation of ours without its note."""
+    return _NOTE.sub("", annotation)
+
+
 def moment(rfc3339: str) -> datetime | None:
     """A time of the API server's, whole seconds in UTC; None for what is none."""
     try:
@@ -103,7 +120,7 @@ def moment(rfc3339: str) -> datetime | None:
 
 def after(changed: datetime) -> str:
     """The first second whose pods are certain to have what changed at that time, RFC 3339."""
-    return spelled(changed + _SECOND)
+    return spelled(changed + SECOND)
 
 
 def spelled(when: datetime) -> str:
@@ -116,21 +133,22 @@ def _digest(secret: SecretData) -> str:
 
 
 def _annotated(external_secret: Object) -> datetime | None:
-    """When our annotation was set, by the API server's clock."""
+    """When our annotation was set, by the API server's clock. Whoever else has it may have written more, and later."""
     for entry in entries(section(external_secret, "metadata"), "managedFields"):
-        if f"f:{ANNOTATION}" in section(entry, "fieldsV1", "f:metadata", "f:annotations"):
+        ours = text(entry, "manager") == FIELD_MANAGER
+        if ours and f"f:{ANNOTATION}" in section(entry, "fieldsV1", "f:metadata", "f:annotations"):
             return moment(text(entry, "time"))
     return None
 
 
-def _relabelled(external_secret: Object) -> Iterator[datetime]:
-    """When others last wrote its labels or annotations, or what else is theirs of it: one time for each writer."""
-    for entry in entries(section(external_secret, "metadata"), "managedFields"):
-        fields = section(entry, "fieldsV1", "f:metadata")
-        copied = section(fields, "f:labels").keys() | section(fields, "f:annotations").keys()
-        theirs = copied - {".", f"f:{ANNOTATION}"} and not text(entry, "subresource")
-        if theirs and (when := moment(text(entry, "time"))):
-            yield when
+def _touched(external_secret: Object, since: datetime) -> bool:
+    """Whether anybody has written anything of it since, but its status."""
+    times = [
+        moment(text(entry, "time"))
+        for entry in entries(section(external_secret, "metadata"), "managedFields")
+        if not text(entry, "subresource")
+    ]
+    return any(when is None or when > since for when in times)
 
 
 def _interval(external_secret: Object) -> float:

@@ -7,6 +7,7 @@ looks at it again, so such a workload is told of and not rolled.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from secret_action.cluster.live import Object, entries, section, text
 
 _RELOADER = "reloader.stakater.com"
+_VARIABLE = re.compile(r"STAKATER_.*_SECRET")
 _CONTAINERS = ("initContainers", "containers")
 
 
@@ -93,6 +95,39 @@ def reloader_rolls(annotations: Mapping[str, object], secret: str, marks: Mappin
         return True
     automatic = says(f"{_RELOADER}/auto") or says(f"secret.{_RELOADER}/auto")
     return automatic and secret not in lists(f"secrets.exclude.{_RELOADER}/reload")
+
+
+def reloader_marks(made: Object) -> dict[str, str]:
+    """What Reloader has written into a pod, or a template, as it rolled it for Secrets: each time something else.
+
+    A variable for each Secret (`STAKATER_DB_SECRET`), or one annotation that tells of the last, here under its name.
+    """
+    variables = (
+        variable
+        for kind in _CONTAINERS
+        for container in entries(section(made, "spec"), kind)
+        for variable in entries(container, "env")
+    )
+    marks = {name: text(one, "value") for one in variables if _VARIABLE.fullmatch(name := text(one, "name"))}
+    if told := text(made, "metadata", "annotations", f"{_RELOADER}/last-reloaded-from"):
+        marks[_reloaded_from(told)] = told
+    return marks
+
+
+def reloader_marks_of(secret: str) -> tuple[str, str]:
+    """Under which names Reloader leaves its marks for this Secret."""
+    return f"STAKATER_{re.sub('[^A-Z0-9]+', '_', secret.upper())}_SECRET", secret
+
+
+def _reloaded_from(annotation: str) -> str:
+    """The name of the Secret that it tells of; empty where it is of something else."""
+    try:
+        told = json.loads(annotation)
+    except ValueError:
+        return ""
+    if not isinstance(told, dict) or (text(told, "type") or text(told, "kind")).lower() != "secret":
+        return ""
+    return text(told, "name")
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from secret_action.cluster.changes import moment
-from secret_action.cluster.consumption import Use, uses
+from secret_action.cluster.consumption import Use, reloader_marks, uses
 from secret_action.cluster.live import Object, entries, is_going, name_of, section, text, uid_of
 
 _HASH_LABELS = {"pod-template-hash": "Deployment", "rollouts-pod-template-hash": "Rollout"}
@@ -27,6 +27,8 @@ class Pod:
     owner: OwnerKey
     """The workload that it belongs to; itself where it belongs to none."""
     made: datetime | None
+    told: datetime | None
+    """The last time that its kubelet had anything to tell of it, by the API server's clock."""
     going: bool
     """It is being deleted."""
     phase: str
@@ -35,6 +37,8 @@ class Pod:
     containers: tuple[Object, ...]
     """How its containers are, those that run first before the others."""
     conditions: tuple[Object, ...]
+    marks: Mapping[str, str] = field(repr=False)
+    """What Reloader has written into it: among that hashes of data."""
 
     @property
     def runs(self) -> bool:
@@ -44,6 +48,10 @@ class Pod:
     def made_by(self, when: datetime) -> bool:
         """Whether it was made by then, or in that very second."""
         return self.made is None or self.made <= when
+
+    def unchanged_since(self, when: datetime) -> bool:
+        """Whether none of its containers has started since: its kubelet would have told."""
+        return self.told is not None and self.told < when
 
     def started(self, use: Use) -> tuple[Object, ...] | None:
         """Those of its containers that read a Secret so and have started; None where the kubelet does not tell."""
@@ -64,12 +72,23 @@ def pod(live: Object) -> Pod:
         uid_of(live),
         _owner(live),
         moment(text(live, "metadata", "creationTimestamp")),
+        _told(live),
         is_going(live),
         text(status, "phase"),
         uses(section(live, "spec")),
         tuple({name: one[name] for name in _STATE if name in one} for one in containers),
         tuple(one for one in entries(status, "conditions") if text(one, "type") in _CONDITIONS),
+        reloader_marks(live),
     )
+
+
+def _told(live: Object) -> datetime | None:
+    times = [
+        moment(text(entry, "time"))
+        for entry in entries(section(live, "metadata"), "managedFields")
+        if text(entry, "subresource") == "status"
+    ]
+    return None if None in times else max(filter(None, times), default=None)
 
 
 def _owner(live: Object) -> OwnerKey:

@@ -11,7 +11,7 @@ from secret_action.cluster.live import Object, section
 from secret_action.cluster.pods import Pod
 from secret_action.cluster.progress import Progress, progress
 from secret_action.cluster.standing import Standing, Step, deletion, keeping
-from secret_action.cluster.workload import KINDS
+from secret_action.cluster.workload import KINDS, Workload
 from secret_action.errors import ClusterError
 from secret_action.model import WorkloadResult, WorkloadState
 
@@ -27,6 +27,11 @@ class Roll:
     gone: bool = False
     patched: bool = False
     ended: float = 0.0
+    workload: Workload = field(init=False)
+    """As it was seen last."""
+
+    def __post_init__(self) -> None:
+        self.workload = self.standing.workload
 
     @property
     def over(self) -> bool:
@@ -69,7 +74,8 @@ class Roll:
             self.gone = True
             return
         one = self.standing
-        workload = replace(one.workload, live=live)
+        template = section(live, "spec", "template") or one.workload.template
+        workload = self.workload = replace(one.workload, live=live, template=template)
         self.progress = progress(workload, pods, one.old)
         if self.progress.done:
             self.ended = now

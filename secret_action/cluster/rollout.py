@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.confirming import confirm
 from secret_action.cluster.live import Object, name_of
 from secret_action.cluster.parallel import each
 from secret_action.cluster.pods import OwnerKey, Pod
@@ -47,6 +48,9 @@ def restart(api: KubernetesApi, seen: Look, timeout: float, log: Log, clock: Clo
     for key, roll in rolls.items():
         seconds = f" after {results[key].seconds:.1f} s" if results[key].seconds is not None else ""
         log.line(f"{roll.standing.workload}: {results[key].state}{seconds}. {results[key].detail}".strip())
+    done = [roll for roll in rolls.values() if roll.progress.done]
+    renewed = {(roll.workload.namespace, name) for roll in done for name in roll.standing.reads}
+    confirm(api, seen, renewed, [roll.workload for roll in done], log, clock)
     standings = tuple(results.get(one.workload.key) or one.result() for one in seen.standings)
     return (*standings, *seen.others)
 
@@ -108,8 +112,9 @@ def _observe(api: KubernetesApi, pending: Sequence[Roll], clock: Clock) -> None:
         except ClusterError as error:
             return error
 
-    lives = dict(zip(kinds, each(live, kinds), strict=True))
+    # The pods first: old ones that are gone then are not gone to a roll that the workloads do not show yet.
     of_spaces = dict(zip(spaces, each(pods, spaces), strict=True))
+    lives = dict(zip(kinds, each(live, kinds), strict=True))
     for roll in pending:
         key = roll.standing.workload.key
         there, running = lives[key[:2]], of_spaces[key[0]]

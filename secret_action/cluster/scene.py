@@ -82,10 +82,11 @@ class Reader:
         """All workloads and pods of these namespaces."""
         spaces = sorted(namespaces)
         kinds = [kind for kind in KINDS if kind != "Rollout" or self._knows_rollouts()]
+        # The pods first, so that none is of a template that is newer than those that are seen.
+        pods = dict(zip(spaces, self._all(lambda space: pod_list(self._api, space), spaces), strict=True))
         places = [(kind, space) for space in spaces for kind in kinds]
         lists = self._all(lambda place: live_list(self._api, KINDS[place[0]].at(place[1])), places)
         found = {place: listed or () for place, listed in zip(places, lists, strict=True)}
-        pods = dict(zip(spaces, self._all(lambda space: pod_list(self._api, space), spaces), strict=True))
         deployments = {(space, name_of(live)): live for space in spaces for live in found["Deployment", space]}
         return Scene(
             tuple(

@@ -13,12 +13,15 @@ from datetime import datetime
 from enum import Enum, auto
 
 from secret_action.cluster.changes import moment, spelled
-from secret_action.cluster.consumption import Use, merged, reloader_rolls
+from secret_action.cluster.consumption import Use, merged, reloader_marks_of, reloader_rolls
 from secret_action.cluster.live import Object, section, text
 from secret_action.cluster.pods import OwnerKey, Pod
 from secret_action.cluster.progress import progress
 from secret_action.cluster.workload import KINDS, Workload
 from secret_action.model import WorkloadResult, WorkloadState
+
+Reloads = Mapping[OwnerKey, Mapping[str, str]]
+"""By workload what Reloader has written into its template since the survey."""
 
 _MOST_NAMED = 20  # pods that a command names
 
@@ -45,6 +48,11 @@ class Dated:
     """Its annotations."""
     fresh: bool = False
     """Its data changed since the survey."""
+    reloads: Reloads = field(default_factory=dict, repr=False)
+    """Where it did."""
+    certain: tuple[datetime, datetime] | None = None
+    """Where `changed` may be no change at all: pods have the data that were made after the first of these times and
+    have not changed since the second."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class Standing:
     detail: str = ""
     command: str = ""
     step: Step = Step.NONE
+    reads: tuple[str, ...] = ()
+    """All Secrets of the run that it reads."""
 
     @property
     def ours(self) -> bool:
@@ -100,10 +110,15 @@ def standing(workload: Workload, pods: Iterable[Pod], secrets: Mapping[str, Date
     read = [use for use in merged((*workload.uses, *_own(running))) if use.secret in secrets]
     if not read:
         return None
+    return replace(_judged(workload, running, read, secrets), reads=tuple(use.secret for use in read))
+
+
+def _judged(workload: Workload, running: Sequence[Pod], read: Sequence[Use], secrets: Mapping[str, Dated]) -> Standing:
+    """read: what it reads of these Secrets, by its template or by one of its pods."""
     names = tuple(use.secret for use in read)
     lacking = {name: old for name in names if (old := old_pods(running, name, secrets[name], workload.claimed))}
     if lacking:
-        return _on_its_way(_old(workload, lacking, secrets), running)
+        return _on_its_way(_old(workload, lacking, secrets, running), running)
     unknown = [use.secret for use in read if use.at_start and secrets[use.secret].changed is None]
     if unknown:
         detail = f"Nothing in the cluster tells when the data of {', '.join(unknown)} last changed."
@@ -158,15 +173,31 @@ def _own(pods: Iterable[Pod]) -> Iterable[Use]:
 
 
 def _is_old(pod: Pod, use: Use, secret: Dated, changed: datetime) -> bool:
-    if not pod.made_by(changed):
+    if not pod.made_by(changed) or not _has_read(pod, use):
+        return False
+    if secret.certain and not pod.made_by(secret.certain[0]):
+        return not pod.unchanged_since(secret.certain[1])
+    if pod.made == changed and _reloaded(pod, secret, reloader_marks_of(use.secret)):
         return False
     started = pod.started(use)
-    if started is None:
-        return pod.phase not in ("", "Pending")
     if started and use.required and secret.born == changed:
         # It could not start before the Secret was there, unless there was another of that name before.
         return not all(_first_started_after(container, changed) for container in started)
-    return bool(started)
+    return True
+
+
+def _reloaded(pod: Pod, secret: Dated, names: Iterable[str] | None = None) -> bool:
+    """Whether Reloader made it since the survey, so after the change: for any Secret, or with a mark of these names.
+
+    Such a pod is new though it is of the very second of the change, in which others may have been made before it.
+    """
+    written = secret.reloads.get(pod.owner, {})
+    return any(pod.marks.get(name) == value for name, value in written.items() if names is None or name in names)
+
+
+def _has_read(pod: Pod, use: Use) -> bool:
+    started = pod.started(use)
+    return pod.phase not in ("", "Pending") if started is None else bool(started)
 
 
 def _first_started_after(container: Object, changed: datetime) -> bool:
@@ -176,13 +207,16 @@ def _first_started_after(container: Object, changed: datetime) -> bool:
     return not container.get("restartCount") and started is not None and started > changed
 
 
-def _old(workload: Workload, lacking: Mapping[str, Mapping[str, str]], secrets: Mapping[str, Dated]) -> Standing:
+def _old(
+    workload: Workload, lacking: Mapping[str, Mapping[str, str]], secrets: Mapping[str, Dated], pods: Sequence[Pod]
+) -> Standing:
     old = {uid: name for found in lacking.values() for uid, name in found.items()}
     kept = {uid: name for uid, name in old.items() if workload.keeps(name)}
     changes = [changed for name in lacking if (changed := secrets[name].changed)]
     state, command, step = WorkloadState.STILL_OLD, workload.restart_command, Step.ROLL
     told = [f"{_pods(len(old))} made before {', '.join(lacking)} changed."]
-    if any(reloader_rolls(workload.annotations, name, secrets[name].marks) for name in lacking):
+    reloaders = any(reloader_rolls(workload.annotations, name, secrets[name].marks) for name in lacking)
+    if reloaders and not _passed_over(lacking, secrets, pods):
         state, step = WorkloadState.LEFT_TO_RELOADER, Step.WAIT
         told.append("Reloader's annotation says that it rolls it.")
     elif why := bar(workload):
@@ -198,6 +232,17 @@ def _old(workload: Workload, lacking: Mapping[str, Mapping[str, str]], secrets: 
     replaced = {uid: name for uid, name in old.items() if uid not in kept}
     since, newest = min(changes), max(changes)
     return Standing(workload, state, tuple(lacking), replaced, kept, since, newest, " ".join(told), command, step)
+
+
+def _passed_over(lacking: Mapping[str, Mapping[str, str]], secrets: Mapping[str, Dated], pods: Sequence[Pod]) -> bool:
+    """Whether Reloader leaves all these old pods as they are: made in the very second of the change, by itself or long
+    ago, they most likely have the data, and nothing shows it."""
+    return all(
+        pod.made == secrets[name].changed and (not secrets[name].fresh or _reloaded(pod, secrets[name]))
+        for name, old in lacking.items()
+        for pod in pods
+        if pod.uid in old
+    )
 
 
 def _on_its_way(one: Standing, pods: Sequence[Pod]) -> Standing:

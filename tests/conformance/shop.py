@@ -11,7 +11,7 @@ from sandbox.kubernetes import KubernetesServer
 from sandbox.kubernetes_workloads import Controllers
 from sandbox.real.controllers import RealControllers
 from secret_action.cluster import inspect
-from secret_action.cluster.api import KubernetesApi
+from secret_action.cluster.api import FIELD_MANAGER, KubernetesApi
 from secret_action.cluster.connect import connect
 from secret_action.cluster.rollout import restart
 from secret_action.cluster.workloads import Survey, look, survey
@@ -109,7 +109,9 @@ class Shop(Lab):
         self._runs += 1
         for name in names or ("db",):
             token = f"run-{self._runs}{known.notes.get((self.namespace, name), '')}"
-            self.patch(name, {"metadata": {"annotations": {"force-sync": token}}})
+            change = {"metadata": {"annotations": {"force-sync": token}}}
+            status, answer = self.cluster.request("PATCH", f"{self.path}/{name}?fieldManager={FIELD_MANAGER}", change)
+            assert status == 200, answer
         for name in names or ("db",):
             self.wait(name, proven)
 

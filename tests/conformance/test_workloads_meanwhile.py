@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from secret_action.cluster import changes
 from secret_action.cluster.rollout import restart
 from secret_action.cluster.workload import RESTARTED_AT
 from secret_action.cluster.workloads import look
 from secret_action.model import WorkloadState
 from secret_action.ports import SystemClock
-from tests.conformance.lab import Object
+from tests.conformance.lab import Object, eventually
 from tests.conformance.shop import RELOADER, Shop, a_second, available, states
 
 pytestmark = pytest.mark.thorough
@@ -67,31 +70,129 @@ def test_a_roll_of_reloader_whose_pods_do_not_come_up_fails_the_run(shop: Shop) 
     assert shop.generation("StatefulSet", "queue") == 2
 
 
-def test_labels_that_others_change_are_no_new_data(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("strategy", ["variables", "annotation"])
+def test_a_roll_of_reloader_in_the_second_of_the_change_is_its_roll(shop: Shop, strategy: str) -> None:
+    """It is faster than the clock of Kubernetes, which counts whole seconds. The next run has nothing to do either."""
+    shop.sync()
+    a_second()
+    shop.run("Deployment", "web", metadata={"annotations": RELOADER})
+    a_second()
+    shop.parameter("key", "two")
+    known = shop.survey()
+    with reloader(shop, strategy):
+        time.sleep(1.02 - time.time() % 1)  # so that one second is likely to hold it all
+        shop.refresh(known)
+        done = shop.restart(known, timeout=60)["web"]
+    assert done.state in (WorkloadState.LEFT_TO_RELOADER, WorkloadState.UP_TO_DATE), done
+    for _ in range(2):
+        a_second()
+        assert states(shop.release()) == {"web": "up to date"}
+    assert shop.generation("Deployment", "web") == 2
+
+
+@contextmanager
+def reloader(shop: Shop, strategy: str) -> Iterator[None]:
+    """Rolls the Deployment `web` whenever the Secret `db` has other data, as Reloader does."""
+    stopped = threading.Event()
+    before = shop.secret("db")
+
+    def run() -> None:
+        nonlocal before
+        while not stopped.wait(0.02):
+            if (now := shop.secret("db")) != before:
+                before = now
+                shop.cluster.request("PATCH", shop.place("Deployment", "web"), change(now["key"]))
+
+    def change(seen: str) -> Object:
+        if strategy == "annotation":
+            told = {"type": "SECRET", "name": "db", "namespace": shop.namespace, "hash": seen}
+            return annotated("reloader.stakater.com/last-reloaded-from", json.dumps(told))
+        live = shop.read(shop.place("Deployment", "web"))
+        (container,) = live["spec"]["template"]["spec"]["containers"]
+        marked = container | {"env": [{"name": "STAKATER_DB_SECRET", "value": seen}]}
+        return {"spec": {"template": {"spec": {"containers": [marked]}}}}
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def test_labels_that_others_change_are_no_new_data(shop: Shop) -> None:
     """A GitOps tool labels each release, and ESO copies that to the Secret: nothing is rolled for it."""
-    monkeypatch.setattr(changes, "_LONGEST", 2.0)  # instead of a wait of five minutes
     shop.sync()
     a_second()
     shop.run("Deployment", "web")
     a_second()
     for run in (1, 2):
         assert states(shop.release()) == {"web": "up to date"}
-        time.sleep(3.1)
-        version = {"metadata": {"labels": {"app.kubernetes.io/version": f"1.{run}.0"}}}
-        shop.cluster.request("PATCH", f"{shop.path}/db?fieldManager=argocd-controller", version)
-        wanted = version["metadata"]["labels"].items()
-        shop.wait_for(f"{shop.secrets}/db", lambda secret, wanted=wanted: wanted <= labels(secret).items())
+        a_second()
+        relabelled(shop, f"1.{run}.0")
     assert states(shop.release()) == {"web": "up to date"}
     a_second()
     shop.parameter("key", "two")
-    shop.cluster.request(
-        "PATCH", f"{shop.path}/db?fieldManager=argocd-controller", {"metadata": {"labels": {"again": "yes"}}}
-    )
-    shop.wait_for(f"{shop.secrets}/db", lambda secret: "again" in labels(secret))
+    relabelled(shop, "2.0.0")
     a_second()
     assert states(shop.release()) == {"web": "restarted"}
+    for run in (1, 2):  # the pods that the roll has made are younger than the run's own annotation
+        a_second()
+        relabelled(shop, f"2.{run}.0")
+        a_second()
+        assert states(shop.release()) == {"web": "up to date"}
+    assert shop.generation("Deployment", "web") == 2
 
 
-def labels(thing: Object) -> Object:
-    found: Object = thing["metadata"].get("labels", {})
-    return found
+def test_a_pod_that_may_have_started_with_data_that_came_and_went_is_rolled(shop: Shop) -> None:
+    """Of which the labels of the next release leave no trace: once, and not again for the labels after that."""
+    shop.sync()
+    a_second()
+    shop.run("Deployment", "web")
+    shop.run("Deployment", "batch")
+    a_second()
+    assert states(shop.release()) == {"web": "up to date", "batch": "up to date"}
+    a_second()
+    shop.parameter("key", "two")
+    relabelled(shop, "1.1.0")
+    assert shop.secret("db") == {"key": "two"}
+    a_second()
+    (victim,) = (name for name in shop.pods().values() if name.startswith("web-"))
+    shop.cluster.request("DELETE", f"/api/v1/namespaces/{shop.namespace}/pods/{victim}", {"gracePeriodSeconds": 0})
+    eventually(lambda: victim not in shop.pods().values())
+    shop.wait_for(shop.place("Deployment", "web"), available)
+    a_second()
+    shop.parameter("key", "one")
+    relabelled(shop, "1.2.0")
+    assert shop.secret("db") == {"key": "one"}
+    a_second()
+    assert states(shop.release()) == {"web": "restarted", "batch": "up to date"}
+    a_second()
+    relabelled(shop, "1.3.0")
+    a_second()
+    assert states(shop.release()) == {"web": "up to date", "batch": "up to date"}
+    assert [shop.generation("Deployment", name) for name in ("web", "batch")] == [2, 1]
+
+
+def test_what_a_run_that_died_found_doubtful_is_rolled_by_the_next(shop: Shop) -> None:
+    """Its annotation is newer than the doubtful pod, and says so."""
+    shop.sync()
+    a_second()
+    shop.run("Deployment", "batch")
+    assert states(shop.release()) == {"batch": "up to date"}
+    a_second()
+    shop.run("Deployment", "web")
+    a_second()
+    relabelled(shop, "1.1.0")
+    shop.refresh(shop.survey())  # and here it died
+    a_second()
+    assert states(shop.release())["web"] == "restarted"
+
+
+def relabelled(shop: Shop, version: str) -> None:
+    """As by a GitOps tool, and copied to the Secret."""
+    change = {"metadata": {"labels": {"app.kubernetes.io/version": version}}}
+    shop.cluster.request("PATCH", f"{shop.path}/db?fieldManager=argocd-controller", change)
+    wanted = change["metadata"]["labels"].items()
+    shop.wait_for(f"{shop.secrets}/db", lambda secret: wanted <= secret["metadata"].get("labels", {}).items())

@@ -1,11 +1,13 @@
 """Which workloads run with old data, and how far a roll is: decided from objects alone."""
 
-from datetime import UTC, datetime, timedelta
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from secret_action.cluster import changes
 from secret_action.cluster.claims import with_claims
+from secret_action.cluster.consumption import reloader_marks_of
 from secret_action.cluster.owners import Above
 from secret_action.cluster.pods import pod
 from secret_action.cluster.progress import progress
@@ -23,8 +25,18 @@ RUNNING = [{"name": "app", "state": {"running": {"startedAt": BEFORE}}}]
 DB = {"db": Dated(CHANGED, datetime(2025, 1, 1, tzinfo=UTC), {})}
 
 
-def live_pod(name="p", made=BEFORE, spec=SPEC, phase="Running", **status):
-    metadata = {"namespace": "shop", "name": name, "uid": f"uid-{name}", "creationTimestamp": made}
+AUTO = {"reloader.stakater.com/auto": "true"}
+RELOADED_FROM = "reloader.stakater.com/last-reloaded-from"
+
+
+def live_pod(name="p", made=BEFORE, spec=SPEC, phase="Running", told=(), owner="", metadata=None, **status):
+    fields = [{"manager": "kubelet", "subresource": "status", "time": when} for when in told]
+    about = metadata or {}
+    metadata = {"namespace": "shop", "name": name, "uid": f"uid-{name}", "creationTimestamp": made, **about}
+    if owner:
+        metadata["labels"] = {"pod-template-hash": "5f"}
+        metadata["ownerReferences"] = [{"kind": "ReplicaSet", "name": f"{owner}-5f", "controller": True}]
+    metadata["managedFields"] = [{"manager": "kube-controller-manager", "time": made}, *fields]
     return pod({"metadata": metadata, "spec": spec, "status": {"phase": phase, **status}})
 
 
@@ -57,6 +69,28 @@ HALF = DONE | {"replicas": 2, "availableReplicas": 1}
 def test_a_pod_that_runs_counts_as_old_also_where_no_kubelet_tells_of_its_containers(spec, status, state):
     """Virtual nodes may not; only one that is known not to have started has read nothing yet."""
     found = standing(workload(template=spec), [live_pod(spec=spec, **status)], DB)
+    assert found.state == state
+
+
+@pytest.mark.parametrize(
+    ("made", "told", "phase", "state"),
+    [
+        ("2026-05-01T00:00:00Z", ["2026-05-01T00:00:10Z"], "Running", "still old"),
+        ("2026-05-01T00:00:01Z", ["2026-05-01T00:00:10Z"], "Running", "up to date"),
+        ("2026-05-01T00:00:01Z", ["2026-05-01T00:00:10Z", "2026-05-01T12:00:00Z"], "Running", "still old"),
+        ("2026-05-01T00:00:01Z", ["2026-05-01T00:00:10Z", ""], "Running", "still old"),
+        ("2026-05-01T00:00:01Z", [], "Running", "still old"),
+        ("2026-05-01T12:00:01Z", ["2026-05-01T12:00:10Z"], "Running", "still old"),
+        ("2026-05-01T12:00:01Z", [], "Pending", "up to date"),
+        ("2026-05-02T12:00:01Z", ["2026-05-02T12:00:10Z"], "Running", "up to date"),
+    ],
+)
+def test_where_data_may_have_come_and_gone_a_pod_counts_by_what_the_api_server_knows_of_it(made, told, phase, state):
+    """The data was the same from midnight to noon; what came then is unknown, up to noon of the next day."""
+    certain = (datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC))
+    found = standing(
+        workload(), [live_pod(made=made, told=told, phase=phase)], {"db": replace(DB["db"], certain=certain)}
+    )
     assert found.state == state
 
 
@@ -119,11 +153,79 @@ def test_a_roll_that_was_on_its_way_and_left_old_pods_is_followed_by_ours():
 def test_where_reloader_has_rolled_for_fresh_data_the_new_pods_are_awaited(kind, status, spec, waits):
     """Unless nothing comes of a changed template."""
     fresh = {"db": Dated(CHANGED, None, {}, fresh=True)}
-    told = {"metadata": {"annotations": {"reloader.stakater.com/auto": "true"}}}
     one = workload(kind, status=status, **spec)
-    one = Workload(kind, one.live, one.template | told)
+    one = Workload(kind, one.live, one.template | {"metadata": {"annotations": AUTO}})
     assert (standing(one, [], fresh).step is Step.WAIT) is waits
     assert standing(one, [], DB).step is Step.NONE
+
+
+SECOND = "2026-05-02T12:00:00Z"
+
+
+def reloaders():
+    """A workload that is Reloader's to roll, and in order."""
+    one = workload(status=DONE)
+    return Workload("Deployment", one.live, one.template | {"metadata": {"annotations": AUTO}})
+
+
+def mark(secret="db", value="1", **told):
+    """What Reloader leaves in a pod that it makes, of its two strategies by the second."""
+    told = {"type": "SECRET", "name": secret, "hash": value, **told}
+    return {"metadata": {"annotations": {RELOADED_FROM: json.dumps(told)}}}
+
+
+def variable(name="STAKATER_DB_SECRET", value="1"):
+    """The same by the first."""
+    return {"spec": {"containers": [{**SPEC["containers"][0], "env": [{"name": name, "value": value}]}]}}
+
+
+@pytest.mark.parametrize(
+    ("made", "pod", "written", "step"),
+    [
+        (SECOND, mark(), ["db"], None),
+        (SECOND, mark(type="", kind="Secret"), ["db"], None),
+        (SECOND, variable(), ["STAKATER_DB_SECRET"], None),
+        (SECOND, variable(), ["STAKATER_DB_SECRET", "STAKATER_MAIL_SECRET"], None),
+        (BEFORE, mark(), ["db"], Step.WAIT),
+        (SECOND, {}, ["db"], Step.WAIT),
+        (SECOND, mark(), [], Step.WAIT),
+        (SECOND, variable(), [], Step.WAIT),
+        (SECOND, variable(value="0"), ["STAKATER_DB_SECRET"], Step.WAIT),
+        (SECOND, mark("mail"), ["mail"], Step.ROLL),
+        (SECOND, mark(type="CONFIGMAP"), [""], Step.ROLL),
+        (SECOND, {"metadata": {"annotations": {RELOADED_FROM: "db"}}}, [""], Step.ROLL),
+        (SECOND, {"metadata": {"annotations": {RELOADED_FROM: "[1]"}}}, [""], Step.ROLL),
+        (SECOND, variable("STAKATER_MAIL_SECRET"), ["STAKATER_MAIL_SECRET"], Step.ROLL),
+    ],
+)
+def test_a_pod_of_the_very_second_is_new_where_reloader_made_it_for_this_secret(made, pod, written, step):
+    """It rolls what has changed, so what it has written since the survey is from after the change. Where that is about
+    another Secret, nothing shows which change was first, and Reloader has no more to do: it is rolled here."""
+    found = live_pod(made=made, owner="w", **pod)
+    ours = {name: found.marks.get(name, "1") for name in written}
+    if found.marks.get("STAKATER_DB_SECRET") == "0":  # the pod is of an older template
+        ours["STAKATER_DB_SECRET"] = "1"
+    fresh = {"db": Dated(CHANGED, None, {}, fresh=True, reloads={("shop", "Deployment", "w"): ours})}
+    judged = standing(reloaders(), [found], fresh)
+    assert (judged.state is WorkloadState.UP_TO_DATE, judged.step) == (step is None, step or Step.NONE)
+
+
+def test_a_pod_of_the_very_second_that_reloader_had_its_time_for_is_rolled():
+    """In a later run nothing tells when it was made, and Reloader does nothing more about it."""
+    assert standing(reloaders(), [live_pod(made=SECOND, owner="w", **mark())], DB).step is Step.ROLL
+    assert standing(reloaders(), [live_pod(made=SECOND), live_pod("older")], DB).step is Step.WAIT
+
+
+def test_marks_of_reloader_are_hashes_of_data_and_not_shown():
+    assert "marker" not in repr(live_pod(**mark(value="marker"), **variable(value="marker")))
+    assert "marker" not in repr(Dated(CHANGED, None, {}, reloads={("shop", "Deployment", "w"): {"db": "marker"}}))
+
+
+@pytest.mark.parametrize(
+    ("secret", "name"), [("db", "STAKATER_DB_SECRET"), ("my-app.db--1", "STAKATER_MY_APP_DB_1_SECRET")]
+)
+def test_reloader_names_its_variables_after_the_secret(secret, name):
+    assert name in reloader_marks_of(secret)
 
 
 @pytest.mark.parametrize(
@@ -168,54 +270,3 @@ def test_of_a_pod_only_what_matters_is_kept():
     metadata = {"namespace": "shop", "name": "p", "managedFields": ["marker"], "annotations": {"marker": "marker"}}
     status = {"containerStatuses": [{"name": "app", "image": "marker"}], "conditions": [{"type": "marker"}]}
     assert "marker" not in repr(pod({"metadata": metadata, "spec": spec, "status": status}))
-
-
-HOUR = timedelta(hours=1)
-
-
-def noted(secret, asked, *writers):
-    """An ExternalSecret with our annotation of that time, and what others wrote of it."""
-    ours = {"manager": "secret-sync", "time": changes.spelled(asked), "fieldsV1": fields(f"f:{changes.ANNOTATION}")}
-    annotations = {changes.ANNOTATION: f"token{changes.note(secret, CHANGED)}"}
-    return {"metadata": {"annotations": annotations, "managedFields": [ours, *writers]}, "spec": {}}
-
-
-def fields(*annotations, labels=()):
-    return {
-        "f:metadata": {"f:annotations": {name: {} for name in annotations}, "f:labels": {f"f:{n}": {} for n in labels}}
-    }
-
-
-def writer(when, **more):
-    return {
-        "manager": "argocd-controller",
-        "time": changes.spelled(when),
-        "fieldsV1": fields(labels=["version"]),
-        **more,
-    }
-
-
-ASKED = CHANGED + HOUR
-LATER = ASKED + 5 * HOUR
-SECOND = timedelta(seconds=1)
-
-
-@pytest.mark.parametrize(
-    ("writers", "found"),
-    [
-        ([], LATER),
-        ([writer(LATER - SECOND)], CHANGED),
-        ([writer(LATER)], CHANGED),
-        ([writer(LATER + SECOND)], LATER),
-        ([writer(LATER - HOUR)], LATER),
-        ([writer(LATER - SECOND, subresource="status")], LATER),
-        ([writer(LATER - SECOND, fieldsV1={"f:metadata": {"f:finalizers": {}}})], LATER),
-        ([writer(LATER - SECOND, fieldsV1={"f:spec": {"f:data": {}}})], LATER),
-    ],
-)
-def test_a_write_of_the_secret_right_after_labels_of_others_is_no_new_data(writers, found):
-    """Where its hash is the one that was noted. What nothing explains may be data that came and went."""
-    secret = changes.SecretData("uid", "hash", LATER, None)
-    assert changes.last_change(secret, noted(secret, ASKED, *writers)) == found
-    other = changes.SecretData("uid", "other", LATER, None)
-    assert changes.last_change(other, noted(secret, ASKED, *writers)) == LATER
