@@ -132,7 +132,7 @@ def _templated(secret: Object, template: Object, values: dict[str, bytes]) -> di
 
 
 def rendered(name: str, template: str, values: dict[str, bytes]) -> str:
-    """A template with `{{ .key }}`, alone or piped to `toString`, `b64enc` or `upper`, filled in.
+    """A template with `{{ .key }}`, alone or piped to `toString`, `b64enc`, `upper` or `fail`, filled in.
 
     Raises TemplateError in the words of Go's text/template; other actions are not imitated.
     """
@@ -157,7 +157,7 @@ def rendered(name: str, template: str, values: dict[str, bytes]) -> str:
         key = reference.removeprefix(".")
         position = found.start(1) + found[1].index(reference)
         for pipe in pipes:
-            if pipe not in functions:
+            if pipe not in (*functions, "fail"):
                 raise fail(found.start(), f'function "{pipe}" not defined', parsing=True)
         if not re.fullmatch(r"\.\w+", reference):
             raise fail(found.start(), f"the sandbox's operator does not know {reference}", parsing=True)
@@ -165,6 +165,9 @@ def rendered(name: str, template: str, values: dict[str, bytes]) -> str:
             raise fail(position, f'executing "{name}" at <{reference}>: map has no entry for key "{key}"')
         text = values[key].decode(errors="surrogateescape")
         for pipe in pipes:
+            if pipe == "fail":  # says what it is given, as do many that cannot work with it
+                position = found.start() + found[0].index("fail")
+                raise fail(position, f'executing "{name}" at <fail>: error calling fail: {text}')
             text = functions[pipe](text)
         return text
 

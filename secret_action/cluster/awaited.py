@@ -13,7 +13,7 @@ from secret_action.cluster.attempt import Attempt, Phase, Terms
 from secret_action.cluster.comparison import Comparison, Measure, measure
 from secret_action.cluster.content import Expectation
 from secret_action.cluster.deployed import NOT_LOOKED_AT, Deployment, DeploymentCheck
-from secret_action.cluster.errors import NotFound, clean, may_pass
+from secret_action.cluster.errors import NotFound, may_pass
 from secret_action.cluster.gitops import Tool
 from secret_action.cluster.live import (
     Object,
@@ -37,6 +37,7 @@ from secret_action.cluster.proof import (
     never_refreshes,
     without_secret,
 )
+from secret_action.cluster.quoting import short
 from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target
 from secret_action.cluster.writers import unseen_write
@@ -333,7 +334,7 @@ class Awaited:
 
     def _has_failed(self, words: str = "") -> None:
         self.attempt.failed = self.attempt.answered = True
-        said = clean(ready(self.live or self.attempt.patched)[2]) or "it does not say why"
+        said = short(ready(self.live or self.attempt.patched)[2]) or "it does not say why"
         self.words = words or f"ESO tried, and failed: {said}."
 
     def _dropped(self, now: float) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from secret_action.cluster.evidence import Evidence
+from secret_action.cluster.quoting import whole
 
 # `error processing spec.data[0] (key: /a/b), err: …`: what ESO puts before the words of whoever failed.
 _ENTRY = re.compile(r"error processing spec\.data\w*\[\d+\](?: \(key: (?P<key>[^)]*)\)|\.\w+)*, err: (?P<said>.*)")
@@ -16,11 +17,11 @@ _ENTRY = re.compile(r"error processing spec\.data\w*\[\d+\](?: \(key: (?P<key>[^
 class Cause:
     """One line of the table.
 
-    seen: for the reader, what shows it. pattern: found in what ESO said; its named groups may stand in the texts. It
-    holds a space, a colon or a quote at a telling place, which no name does, or the parameter `…/throttling_limits`
-    would be taken for what was said of it. when: what must hold besides, given the key of the entry that failed (empty
-    where ESO names none). shows: what shows it where nobody said the pattern. cause, remedy: one sentence each, with
-    the words of `diagnose` and the pattern's groups filled in.
+    seen: for the reader, what shows it. pattern: found in all that ESO said; its named groups may stand in the texts,
+    as far as they may be shown. It holds a space, a colon or a quote at a telling place, which no name does, or the
+    parameter `…/throttling_limits` would be taken for what was said of it. when: what must hold besides, given the key
+    of the entry that failed (empty where ESO names none). shows: what shows it where nobody said the pattern. cause,
+    remedy: one sentence each, with the words of `diagnose` and the pattern's groups filled in.
     """
 
     id: str
@@ -34,12 +35,19 @@ class Cause:
     def match(self, evidence: Evidence) -> dict[str, str] | None:
         """The pattern's groups where it fits, and `key` where ESO names one; else None."""
         for text in evidence.texts if self.pattern else ():
-            entry = _ENTRY.search(text)
-            key, said = (entry["key"] or "", entry["said"]) if entry else ("", text)
+            key, said = _entry(whole(text))
             found = re.search(self.pattern, said)
             if found and (self.when is None or self.when(evidence, key)):
-                return {"key": key, **{name: value or "" for name, value in found.groupdict().items()}}
+                shown = re.search(self.pattern, _entry(text)[1])
+                words = shown.groupdict() if shown else dict.fromkeys(found.groupdict())
+                return {"key": key, **{name: value or "" for name, value in words.items()}}
         return {} if self.shows(evidence) else None
+
+
+def _entry(text: str) -> tuple[str, str]:
+    """The key of the entry that failed, empty where none is named, and what was said of it."""
+    entry = _ENTRY.search(text)
+    return (entry["key"] or "", entry["said"]) if entry else ("", text)
 
 
 def code(*names: str) -> str:

@@ -162,7 +162,8 @@ WRITING = (
         "template",
         "`could not apply template`, `unable to execute template`",
         "ESO cannot write the Secret, because its template fails.",
-        "Correct `spec.target.template`; the words of the event name the place.",
+        "Correct `spec.target.template`, or the value that it is given; the words of the event name the place, and "
+        "`kubectl describe externalsecret -n {namespace} {name}` has them in full.",
         r"could not (?:apply|execute) template|unable to (?:execute|parse) template",
     ),
 )

@@ -16,6 +16,7 @@ from secret_action.cluster.events import Warnings, events_of
 from secret_action.cluster.inspection import StoreKey, prefix_of, store_key
 from secret_action.cluster.live import Object, entries, name_of, ready, section, text, uid_of
 from secret_action.cluster.paths import PODS, SERVICE_ACCOUNTS, Resource, store_resource
+from secret_action.cluster.quoting import said
 from secret_action.cluster.targets import Target
 from secret_action.errors import SecretSyncError
 
@@ -47,7 +48,8 @@ class Account:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All texts are one clean line each. What could not be read is None, or empty where that means the same."""
+    """All texts are one clean line each, as far as they may be shown (`quoting`). What could not be read is None, or
+    empty where that means the same."""
 
     name: str
     namespace: str
@@ -124,12 +126,12 @@ class Gatherer:
             answered=answered,
             dropped=dropped,
             api_version=self._resource.group_version,
-            condition="" if fine else one_line(message),
+            condition="" if fine else said(message),
             events=() if fine else _texts(self.warnings.about(uid_of(live))),
             store=f"{key[0]} {key[2]}",
             store_found=found,
             store_near=self._nearest(key, target.namespace) if found is False else "",
-            store_condition=one_line(f"{store_reason} {store_message}") if unready else "",
+            store_condition=said(f"{store_reason} {store_message}") if unready else "",
             # Those of a ClusterSecretStore are in a namespace that we may not read; ESO's log has the same words.
             store_events=(store_events or _first(log, key)) if unready else (),
             store_region=text(store, "spec", "provider", "aws", "region"),
@@ -246,7 +248,7 @@ def _texts(events: Iterable[Object]) -> tuple[str, ...]:
     """What the warnings among these events say, the newest first."""
     warnings = sorted((event for event in events if event.get("type") == "Warning"), key=_when, reverse=True)
     # Without its request ids, the same failure of several attempts is one text.
-    return tuple(dict.fromkeys(one_line(text(event, "message")) for event in warnings))[:_MOST]
+    return tuple(dict.fromkeys(said(text(event, "message")) for event in warnings))[:_MOST]
 
 
 def _when(event: Object) -> tuple[str, int]:
@@ -267,9 +269,9 @@ def _runs(pod: Object) -> bool:
 
 def _first(log: Mapping[Subject, Iterable[str]], subject: Subject) -> tuple[str, ...]:
     """The newest errors about something, each once."""
-    said: dict[str, None] = {}
+    found: dict[str, None] = {}
     for error in log.get(subject, ()):
-        said[one_line(error)] = None
-        if len(said) == _MOST:
+        found[said(error)] = None
+        if len(found) == _MOST:
             break
-    return tuple(said)
+    return tuple(found)

@@ -27,6 +27,7 @@ from secret_action.cluster.live import (
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import ESO_GROUP, Place, Resource, external_secrets, store_resource
 from secret_action.cluster.proof import never_refreshes
+from secret_action.cluster.quoting import short
 from secret_action.cluster.rebuild import barred
 from secret_action.cluster.targets import Target, left_out, targets
 from secret_action.errors import ClusterError, SecretSyncError
@@ -244,6 +245,6 @@ def _stores(
             )
         status, _, message = ready(store)
         if status != "True" and entries(section(store, "status"), "conditions"):
-            said = errors.clean(message) or "it does not say why"
+            said = short(message) or "it does not say why"
             warnings.append(f"{kind} {name} is not ready, so ESO cannot read through it now: {said}.")
     return stores, tuple(warnings)

@@ -339,6 +339,11 @@ class TestTemplates:
                 'unable to parse template at key k: template: k:1: function "nothing" not defined',
             ),
             ("{{ .key ", "unable to parse template at key k: template: k:1: unclosed action"),
+            (
+                "{{ .key | fail }}",
+                'unable to execute template at key k: template: k:1:10: executing "k" at <fail>: '
+                "error calling fail: value",
+            ),
         ],
     )
     def test_the_first_time(self, lab: Lab, template: str, error: str) -> None:

@@ -10,6 +10,7 @@ from secret_action.cluster.causes import CAUSES
 from secret_action.cluster.diagnose import Diagnostician, Failure, diagnosis
 from secret_action.cluster.evidence import Account, Evidence
 from secret_action.cluster.paths import external_secrets
+from secret_action.cluster.quoting import Said
 from secret_action.cluster.targets import Target
 from secret_action.errors import StoreError
 from secret_action.model import Problem
@@ -47,7 +48,12 @@ def evidence(*events, **changes):
         "log": (),
         "parameters": {},
     }
-    return Evidence(**(given | changes))
+    said = {
+        name: Said(text) if isinstance(text, str) else tuple(map(Said, text))
+        for name, text in (given | changes).items()
+        if name in ("condition", "events", "store_condition", "store_events", "log")
+    }
+    return Evidence(**(given | changes | said))
 
 
 WEB_IDENTITY = "failed to refresh cached credentials, operation error STS: AssumeRoleWithWebIdentity,"
@@ -254,7 +260,7 @@ ROWS = {
     ),
     "no valid Secret": (
         evidence('Secret "x" is invalid: data[a b]: Invalid value: "a b": a valid config key must consist of'),
-        "does not take the Secret as ESO writes it: data[a b]",
+        "does not take the Secret as ESO writes it: data[…]: Invalid value: …: a valid config key must consist of.",
     ),
     "not written, and nothing said": (evidence(condition="could not update secret"), "cannot write the Secret."),
     "template": (evidence("could not apply template: x", condition="could not update secret"), "template fails"),
@@ -558,3 +564,10 @@ def test_a_crash_loop_is_not_running():
     waiting = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}}
     pods = ({"metadata": {"name": "p"}, "status": {"phase": "Running", "containerStatuses": [waiting]}},)
     assert "is not running in the cluster (CrashLoopBackOff)." in _diagnose(Cluster(pods=pods)).cause
+
+
+def test_a_cause_is_recognised_by_what_is_not_shown():
+    """Of a long text, what tells may stand behind what is left out."""
+    found = diagnosis(evidence("error calling fail: S3cret api error ThrottlingException: Rate exceeded"))
+    assert "throttling" in found.cause
+    assert "S3cret" not in str(found)
