@@ -108,7 +108,9 @@ class Controllers:
             self._progress[uid] = state, time.monotonic()
         waited = time.monotonic() - self._progress[uid][1]
         progressing = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": ""}
-        if counts == [wanted, wanted, wanted]:
+        before = (live.get("status", {}).get("conditions") or [{}])[0].get("reason")
+        complete = before == "NewReplicaSetAvailable" and counts[0] == counts[2]  # whatever its pods do after that
+        if complete or counts == [wanted, wanted, wanted]:
             progressing["reason"] = "NewReplicaSetAvailable"
         elif new and waited > live["spec"].get("progressDeadlineSeconds", _DEADLINE):
             message = f'ReplicaSet "{_name(new)}" has timed out progressing.'

@@ -45,6 +45,11 @@ class Pod:
         """It is neither at its end nor about to go."""
         return not self.going and self.phase not in ("Succeeded", "Failed")
 
+    @property
+    def ready(self) -> bool:
+        """Its condition `Ready`."""
+        return any((text(one, "type"), text(one, "status")) == ("Ready", "True") for one in self.conditions)
+
     def made_by(self, when: datetime) -> bool:
         """Whether it was made by then, or in that very second."""
         return self.made is None or self.made <= when

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from secret_action.cluster.errors import clean
 from secret_action.cluster.live import Object, entries, section, text
@@ -22,6 +23,7 @@ _TROUBLES = {
     "RunContainerError",
 }
 """Why a container waits that would better not wait."""
+_LONGEST_ROLL = timedelta(minutes=10)  # the usual progress deadline of Kubernetes
 _MOST_CRASHES = 3  # restarts of a new container after which nothing better is waited for
 
 
@@ -58,6 +60,33 @@ def progress(workload: Workload, pods: Iterable[Pod], old: Collection[str]) -> P
     return Progress(words, bool(exceeded) or trouble.failed, trouble.pod, trouble.crashed)
 
 
+def completed(workload: Workload, pods: Iterable[Pod]) -> bool:
+    """Whether its last roll was done once: what ails it since is not the roll's.
+
+    Deployments and StatefulSets keep that in their status. Of others it is known by their pods: those that are not
+    ready were made when the roll must have been over.
+    """
+    if _unobserved(workload):
+        return False
+    if workload.kind == "Deployment" and (reason := _progressing(workload)):
+        status = section(workload.live, "status")
+        # With the strategy Recreate the old reason stays until there are new pods.
+        return bool(status.get("updatedReplicas")) and not _others_left(workload) and reason == "NewReplicaSetAvailable"
+    if workload.kind == "StatefulSet" and not workload.partition:
+        return _one_revision(workload) and bool(text(workload.live, "status", "updateRevision"))
+    rolled = workload.rolled
+    if rolled is None or _too_few(workload) or _others_left(workload):
+        return False
+    return all(pod.made is not None and pod.made > rolled + _LONGEST_ROLL for pod in pods if pod.runs and not pod.ready)
+
+
+def _progressing(workload: Workload) -> str:
+    for condition in entries(section(workload.live, "status"), "conditions"):
+        if text(condition, "type") == "Progressing":
+            return text(condition, "reason")
+    return ""
+
+
 def _unobserved(workload: Workload) -> str:
     """Words while the controller has not looked at the change yet."""
     seen, made = (
@@ -71,32 +100,48 @@ def _unobserved(workload: Workload) -> str:
 
 
 def _waits(workload: Workload) -> str:
-    status, live = "status", workload.live
+    return _too_few(workload) or _unavailable(workload) or _others_left(workload)
+
+
+def _wanted(workload: Workload) -> int:
     if workload.kind == "DaemonSet":
-        wanted = _number(live, status, "desiredNumberScheduled")
-        new, ready = _number(live, status, "updatedNumberScheduled"), _number(live, status, "numberAvailable")
-        return _short(new, ready, wanted)
-    wanted = _number(live, "spec", "replicas", default=1)
-    ready = _number(live, status, "availableReplicas")
-    if workload.kind == "Rollout":
-        asked = text(live, "spec", "restartAt")
-        if text(live, status, "restartedAt") != asked:
-            return "its controller has not replaced all old pods"
-        return _short(wanted, ready, wanted)
-    new = _number(live, status, "updatedReplicas")
-    if workload.kind == "StatefulSet":
-        if text(live, status, "currentRevision") != text(live, status, "updateRevision"):
-            kept = workload.partition
-            return _short(new, ready, wanted, kept) or ("" if kept else "not all pods are of the new revision")
-        return _short(wanted, ready, wanted)  # a StatefulSet counts none as updated when all are current
-    all_there = _number(live, status, "replicas")
-    return _short(new, ready, wanted) or _still_there(all_there - new)
+        return _number(workload.live, "status", "desiredNumberScheduled")
+    return _number(workload.live, "spec", "replicas", default=1)
 
 
-def _short(new: int, available: int, wanted: int, kept: int = 0) -> str:
-    if new < wanted - kept:
-        return f"{new} of {wanted - kept} pods are new"
+def _too_few(workload: Workload) -> str:
+    """Words while not all pods are made anew."""
+    live, kind, wanted = workload.live, workload.kind, _wanted(workload) - workload.partition
+    if kind == "Rollout":
+        renewed = text(live, "status", "restartedAt") == text(live, "spec", "restartAt")
+        return "" if renewed else "its controller has not replaced all old pods"
+    if kind == "StatefulSet" and _one_revision(workload):
+        return ""  # it counts none as updated when all are current
+    new = _number(live, "status", "updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas")
+    return f"{new} of {wanted} pods are new" if new < wanted else ""
+
+
+def _unavailable(workload: Workload) -> str:
+    name = "numberAvailable" if workload.kind == "DaemonSet" else "availableReplicas"
+    available, wanted = _number(workload.live, "status", name), _wanted(workload)
     return f"{available} of {wanted} pods are available" if available < wanted else ""
+
+
+def _others_left(workload: Workload) -> str:
+    """Words while there are pods of another template."""
+    if workload.kind == "Deployment":
+        status = ("replicas", "updatedReplicas")
+        everyone, new = (_number(workload.live, "status", name) for name in status)
+        return _still_there(everyone - new)
+    if workload.kind == "StatefulSet" and not workload.partition and not _one_revision(workload):
+        return "not all pods are of the new revision"
+    return ""
+
+
+def _one_revision(workload: Workload) -> bool:
+    """Whether a StatefulSet's roll is over: its controller says so when all are available, and never takes it back."""
+    status = section(workload.live, "status")
+    return text(status, "currentRevision") == text(status, "updateRevision")
 
 
 def _exceeded(workload: Workload) -> str:

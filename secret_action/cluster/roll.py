@@ -9,7 +9,7 @@ from secret_action.cluster.changes import after
 from secret_action.cluster.errors import NotFound, may_pass
 from secret_action.cluster.live import Object, section
 from secret_action.cluster.pods import Pod
-from secret_action.cluster.progress import Progress, progress
+from secret_action.cluster.progress import Progress, completed, progress
 from secret_action.cluster.standing import Standing, Step, deletion, keeping
 from secret_action.cluster.workload import KINDS, Workload
 from secret_action.errors import ClusterError
@@ -77,11 +77,13 @@ class Roll:
         template = section(live, "spec", "template") or one.workload.template
         workload = self.workload = replace(one.workload, live=live, template=template)
         self.progress = progress(workload, pods, one.old)
-        if self.progress.done:
-            self.ended = now
+        over = progress(workload, pods, ()).done or completed(workload, pods)
+        left = any(pod.runs and pod.uid in one.old for pod in pods)
+        if over and not left:
+            self.progress, self.ended = Progress(""), now
         elif not one.ours and self.progress.failed and not self._reloaded(live):
             self.progress = replace(self.progress, failed=False)  # what ails it is not the roll that is awaited
-        elif one.ours and progress(workload, pods, ()).done:
+        elif one.ours and over:
             # The roll that was on its way is over, and was from before the change by another clock than the cluster's.
             self.standing = replace(one, workload=workload, step=Step.ROLL)
 

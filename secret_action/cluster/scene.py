@@ -13,11 +13,11 @@ from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
 from secret_action.cluster.changes import SecretData, secret_data
 from secret_action.cluster.consumption import Use, merged
-from secret_action.cluster.live import Key, Object, name_of, section, text
+from secret_action.cluster.live import Key, Object, entries, name_of, section, text
 from secret_action.cluster.parallel import each
 from secret_action.cluster.paths import PODS, SECRETS, Place
 from secret_action.cluster.pods import OwnerKey, Pod, pod
-from secret_action.cluster.workload import KINDS, Workload
+from secret_action.cluster.workload import KINDS, Workload, asks_for_roll
 from secret_action.errors import ClusterError
 from secret_action.model import Consumer, Problem, WorkloadResult, WorkloadState
 
@@ -179,8 +179,9 @@ def by_owner(pods: Iterable[Pod]) -> dict[OwnerKey, list[Pod]]:
 
 
 def _slim(live: Object) -> Object:
-    metadata = {name: value for name, value in section(live, "metadata").items() if name != "managedFields"}
-    return {**live, "metadata": metadata}
+    metadata = section(live, "metadata")
+    fields = [entry for entry in entries(metadata, "managedFields") if asks_for_roll(entry)]
+    return {**live, "metadata": {**metadata, "managedFields": fields}}
 
 
 def _template(kind: str, live: Object, deployments: Mapping[Key, Object]) -> Object:

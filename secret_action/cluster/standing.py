@@ -16,7 +16,7 @@ from secret_action.cluster.changes import moment, spelled
 from secret_action.cluster.consumption import Use, merged, reloader_marks_of, reloader_rolls
 from secret_action.cluster.live import Object, section, text
 from secret_action.cluster.pods import OwnerKey, Pod
-from secret_action.cluster.progress import progress
+from secret_action.cluster.progress import completed, progress
 from secret_action.cluster.workload import KINDS, Workload
 from secret_action.model import WorkloadResult, WorkloadState
 
@@ -248,7 +248,7 @@ def _passed_over(lacking: Mapping[str, Mapping[str, str]], secrets: Mapping[str,
 def _on_its_way(one: Standing, pods: Sequence[Pod]) -> Standing:
     """The same, but waited for where somebody has asked for a roll since the change, and it is not done."""
     rolls = one.step is Step.ROLL and one.newest and one.workload.asked_after(one.newest)
-    if not rolls or progress(one.workload, pods, ()).done:
+    if not rolls or progress(one.workload, pods, ()).done or completed(one.workload, pods):
         return one
     return replace(one, step=Step.WAIT)
 
@@ -266,6 +266,8 @@ def _coming_up(one: Standing, pods: Sequence[Pod], secrets: Mapping[str, Dated])
         return one
     if (found := progress(workload, pods, ())).done:
         return one
+    if completed(workload, pods):
+        return replace(one, detail=f"All its pods have come up with the data; since then, {found.words}.")
     state = WorkloadState.LEFT_TO_RELOADER if reloaded else one.state
     detail = f"Its new pods are not all there: {found.words}."
     return replace(one, state=state, newest=max(changes), detail=detail, step=Step.WAIT)

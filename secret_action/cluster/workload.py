@@ -8,7 +8,7 @@ from datetime import datetime
 
 from secret_action.cluster.changes import moment
 from secret_action.cluster.consumption import Use, uses
-from secret_action.cluster.live import Object, name_of, section, text
+from secret_action.cluster.live import Object, entries, name_of, section, text
 from secret_action.cluster.paths import Place, Resource
 
 KINDS = {
@@ -22,6 +22,12 @@ KINDS = {
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 """The annotation of a pod template that `kubectl rollout restart` sets."""
+
+
+def asks_for_roll(entry: Object) -> bool:
+    """Whether who wrote this of `managedFields` has asked for a roll."""
+    spec = section(entry, "fieldsV1", "f:spec")
+    return "f:restartAt" in spec or f"f:{RESTARTED_AT}" in section(spec, "f:template", "f:metadata", "f:annotations")
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,13 @@ class Workload:
         """Whether somebody has asked for a roll since then, by whatever clock that was."""
         asked = moment(self.asked)
         return asked is not None and asked > changed
+
+    @property
+    def rolled(self) -> datetime | None:
+        """When its last roll was asked for, by the API server's clock; None without one."""
+        fields = entries(section(self.live, "metadata"), "managedFields")
+        times = [moment(text(entry, "time")) for entry in fields if asks_for_roll(entry)]
+        return max(filter(None, times), default=None)
 
     @property
     def partition(self) -> int:

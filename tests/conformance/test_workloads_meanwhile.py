@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 
+from secret_action.cluster import progress
 from secret_action.cluster.rollout import restart
 from secret_action.cluster.workload import RESTARTED_AT
 from secret_action.cluster.workloads import look
@@ -68,6 +70,38 @@ def test_a_roll_of_reloader_whose_pods_do_not_come_up_fails_the_run(shop: Shop) 
     assert failed.detail.startswith("Its new pods do not become available: ")
     assert "CrashLoopBackOff" in failed.detail
     assert shop.generation("StatefulSet", "queue") == 2
+
+
+def test_a_pod_that_is_lost_after_a_roll_is_not_awaited(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No later run has anything to roll, whatever ails the workload by then."""
+    monkeypatch.setattr(progress, "_LONGEST_ROLL", timedelta(seconds=1))  # instead of ten minutes
+    shop.sync()
+    a_second()
+    names = {"Deployment": "web", "StatefulSet": "queue", "DaemonSet": "agent"}
+    for kind, name in names.items():
+        shop.run(kind, name, **({} if kind == "DaemonSet" else {"replicas": 2}))
+    a_second()
+    shop.parameter("key", "two")
+    assert states(shop.release(timeout=60)) == dict.fromkeys(names.values(), "restarted")
+    time.sleep(3)
+    shop.troubles[shop.namespace] = "image"
+    victims = {name.rpartition("-")[0].partition("-")[0]: (uid, name) for uid, name in shop.pods().items()}
+    for _, name in victims.values():
+        shop.cluster.request("DELETE", f"/api/v1/namespaces/{shop.namespace}/pods/{name}", {"gracePeriodSeconds": 0})
+    eventually(lambda: len(shop.pods()) == 5 and not shop.pods().keys() & {uid for uid, _ in victims.values()})
+    for kind, name in names.items():
+        shop.wait_for(shop.place(kind, name), lambda live: not available(live) and all_made(live))
+    found = shop.release(timeout=60)
+    shop.troubles.clear()
+    assert states(found) == dict.fromkeys(names.values(), "up to date"), found
+    assert all("since then, " in one.detail for one in found.values())
+    assert [shop.generation(kind, name) for kind, name in names.items()] == [2, 2, 2]
+
+
+def all_made(live: Object) -> bool:
+    """All its pods are there, and new, as its controller says."""
+    status, wanted = live["status"], live["spec"].get("replicas", 1)
+    return bool(status.get("updatedReplicas", status.get("updatedNumberScheduled")) == wanted)
 
 
 @pytest.mark.parametrize("strategy", ["variables", "annotation"])

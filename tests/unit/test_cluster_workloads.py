@@ -47,6 +47,8 @@ def workload(kind="Deployment", template=SPEC, status=None, annotations=None, na
     return Workload(kind, live, template)
 
 
+ASKED = "2026-05-02T12:00:01Z"
+ANNOTATED = {f"f:{RESTARTED_AT}": {}}
 DONE = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
 HALF = DONE | {"replicas": 2, "availableReplicas": 1}
 
@@ -139,6 +141,60 @@ def test_a_roll_that_was_on_its_way_and_left_old_pods_is_followed_by_ours():
     assert not roll.due
     roll.seen(workload(status=DONE).live, [live_pod("new", AFTER)], 4.0)
     assert roll.told(0.0, 5.0).state is WorkloadState.RESTARTED
+
+
+AVAILABLE = {"conditions": [{"type": "Progressing", "reason": "NewReplicaSetAvailable"}]}
+LOST = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1}
+REVISION = {"currentRevision": "b", "updateRevision": "b"}
+ON_NODES = {"observedGeneration": 1, "desiredNumberScheduled": 2, "numberAvailable": 1}
+LONG_AGO = "2026-05-02T12:10:02Z"  # after the roll, which was asked for at 12:00:01
+READY = [{"type": "Ready", "status": "True"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "made", "waits"),
+    [
+        ("Deployment", LOST | AVAILABLE, "2026-05-02T12:00:03Z", False),
+        ("Deployment", LOST | AVAILABLE | {"observedGeneration": 0}, LONG_AGO, True),
+        ("Deployment", LOST | AVAILABLE | {"updatedReplicas": 1}, LONG_AGO, True),
+        ("Deployment", LOST | AVAILABLE | {"replicas": 0, "updatedReplicas": 0}, LONG_AGO, True),
+        ("Deployment", LOST | {"conditions": [{"type": "Progressing", "reason": "ReplicaSetUpdated"}]}, LONG_AGO, True),
+        ("Deployment", LOST, "2026-05-02T12:00:03Z", True),
+        ("Deployment", LOST, LONG_AGO, False),
+        ("StatefulSet", LOST | REVISION, "2026-05-02T12:00:03Z", False),
+        ("StatefulSet", LOST | REVISION | {"currentRevision": "a"}, LONG_AGO, True),
+        ("StatefulSet", LOST, LONG_AGO, True),
+        ("DaemonSet", ON_NODES | {"updatedNumberScheduled": 2}, "2026-05-02T12:00:03Z", True),
+        ("DaemonSet", ON_NODES | {"updatedNumberScheduled": 2}, LONG_AGO, False),
+        ("DaemonSet", ON_NODES | {"updatedNumberScheduled": 1}, LONG_AGO, True),
+        ("Rollout", LOST | {"restartedAt": ASKED}, LONG_AGO, False),
+        ("Rollout", LOST | {"restartedAt": ""}, LONG_AGO, True),
+    ],
+)
+def test_a_roll_that_was_done_once_is_not_awaited_again(kind, status, made, waits):
+    """Its pods have the data; that one of them is not available since is another matter, and said."""
+    one = workload(kind, status=status, annotations={RESTARTED_AT: ASKED}, replicas=2)
+    spec = {"f:restartAt": {}} if kind == "Rollout" else {"f:template": {"f:metadata": {"f:annotations": ANNOTATED}}}
+    one.live["metadata"]["managedFields"] = [{"time": ASKED, "fieldsV1": {"f:spec": spec}}]
+    one.live["spec"]["restartAt"] = ASKED
+    pods = [live_pod("a", "2026-05-02T12:00:02Z", conditions=READY), live_pod("b", made)]
+    found = standing(one, pods, DB)
+    assert (found.state, found.step is Step.WAIT) == (WorkloadState.UP_TO_DATE, waits)
+    assert ("since then, 1 of 2 pods are available" in found.detail) is not waits
+
+
+def test_old_pods_are_rolled_where_the_roll_since_the_change_was_done_once():
+    """It was asked for by another clock. That a pod is not available since keeps the others from nothing."""
+    one = workload(status=LOST | AVAILABLE, annotations={RESTARTED_AT: AFTER}, replicas=2)
+    assert standing(one, [live_pod(), live_pod("b", AFTER)], DB).step is Step.ROLL
+
+
+def test_a_roll_that_is_awaited_ends_when_it_was_done_once():
+    """Between two looks a pod may have been lost again. Nothing is old, so nothing is rolled."""
+    awaited = Roll(standing(workload(status=LOST, annotations={RESTARTED_AT: AFTER}, replicas=2), [], DB))
+    assert (awaited.over, awaited.due) == (False, False)
+    awaited.seen(workload(status=LOST | AVAILABLE, replicas=2).live, [live_pod("b", AFTER)], 1.0)
+    assert (awaited.over, awaited.due) == (True, False)
 
 
 @pytest.mark.parametrize(
