@@ -77,6 +77,20 @@ def _says(patch: Patch, field: str) -> bool:
     return patch.part().at("spec", field) is not None
 
 
+def unlisted_patches(overlay: Overlay, target: Target | None = None) -> list[str]:
+    """The files in the overlay's folder that are for its kustomization to list, as patches.
+
+    By their names relative to that folder. target: only those that have a patch of it. A patch of what is not there
+    would keep the overlay from rendering, so a file with one is none of these.
+    """
+    wanted = (target.api_version, target.kind, (target.name, target.namespace or "default")) if target else None
+    return [
+        file
+        for file, named in overlay.sources.unlisted.items()
+        if named and wanted in (None, *named) and overlay.met.issuperset(named) and len(set(named)) == len(named)
+    ]
+
+
 def home_of(overlay: Overlay, patch: Patch | None) -> str:
     """The folder whose kustomization has a patch; the overlay's own without one."""
     return overlay.sources.location(patch.listed_in).file if patch else overlay.folder

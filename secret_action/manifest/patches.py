@@ -1,8 +1,9 @@
 """Writes into an overlay what it is to change of a resource: where a person would, and nowhere else.
 
 What stands in the overlay's own files is changed there. For all else there is a patch: the overlay's own one of that
-resource, else a new document in its file of such patches, else a new file that its kustomization lists. A base is not
-touched, since other environments build on it. What cannot be done safely raises EditError.
+resource, or one in its folder that is not listed yet, else a new document in its file of such patches, else a new file
+that its kustomization lists. A base is not touched, since other environments build on it; a patch in a folder that only
+overlays of one environment are built of is, where it has lost an entry. What cannot be done safely raises EditError.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import yaml
 
 from secret_action.manifest import yaml_edit
 from secret_action.manifest.draft import Draft
-from secret_action.manifest.external_secrets import KEY_FIELDS
+from secret_action.manifest.external_secrets import KEY_FIELDS, read_external_secrets
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.own_patches import (
     Change,
@@ -30,8 +31,9 @@ from secret_action.manifest.own_patches import (
     is_shared,
     merge_patch,
     operations,
+    unlisted_patches,
 )
-from secret_action.manifest.parts import agrees
+from secret_action.manifest.parts import agrees, plain
 from secret_action.manifest.paths import in_environment, unresolved
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import (
@@ -115,7 +117,8 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
 
     external_secret: as rendered. keys: the new path by the old one. Each is changed where it is written, if that is
     the overlay's own file. Otherwise there is a patch; one that has to be written for it holds the whole list, and
-    nothing that is waiting or of another environment in it.
+    nothing that is waiting or of another environment in it. One that is there, and only has to be listed, may give it
+    other keys, as long as they are right.
     """
     places = {each.where: each.path for each in external_secret.entries if each.path in keys}
     own = [where for where in places if is_own(overlay, where)]
@@ -131,6 +134,10 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
         lists = _lists(spec, lambda key: keys.get(key, key))
         append_operations(draft, overlay, target, spec, keys)
     else:
+        if merge_patch(draft, overlay, target) is None and (name := unlisted_patch(overlay, target)):
+            list_in(draft, overlay.where.file, "patches", {"path": name})
+            _prove_right(draft, overlay, external_secret)
+            return
         lists = resolved_lists(overlay, spec, keys)
         write_patch(draft, overlay, target, lists)
     prove(draft, overlay, resource, lists)
@@ -157,6 +164,38 @@ def prove(draft: Draft, overlay: Overlay, resource: Mapping[str, Any], fields: M
     for field, value in fields.items():
         if traced is None or not agrees(traced.tree.at("spec", field), value):
             raise EditError(f"What else changes spec.{field} is not known.")
+
+
+def unlisted_patch(overlay: Overlay, target: Target) -> str:
+    """The file in the overlay's folder that has a patch of a resource, and is not listed; empty without one.
+
+    Its name is relative to that folder. Raises EditError where there are several.
+    """
+    found = unlisted_patches(overlay, target)
+    if len(found) > 1:
+        raise EditError(f"Which of {', '.join(found)} is to be listed is not known.")
+    return next(iter(found), "")
+
+
+def _prove_right(draft: Draft, overlay: Overlay, external_secret: ExternalSecret) -> None:
+    """Raises EditError unless a draft surely gives a rendered ExternalSecret right keys, and all that it had."""
+    resource, spec = overlay.resource(external_secret), external_secret.spec
+    traced = overlay.sources.over(draft).trace(resource)
+    lists: dict[str, Any] = {}
+    for field in ("data", "dataFrom"):
+        part = traced.tree.at("spec", field) if traced else None
+        lists |= {field: plain(part)} if part else {}
+        if not agrees(part, lists.get(field)) and (part or field in spec):
+            raise EditError(f"What else changes spec.{field} is not known.")
+    for patched in read_external_secrets([{**resource, "spec": {**spec, **lists}}], overlay.store, lambda *_: _NOWHERE):
+        keys, old = ({each.secret_key for each in one.entries} for one in (patched, external_secret))
+        whole = sum(each.extract for each in patched.entries) >= sum(each.extract for each in external_secret.entries)
+        if keys >= old and whole and all(map(partial(_is_right, overlay), patched.entries)):
+            return
+    raise EditError("The patch is not right either.")
+
+
+_NOWHERE = Location("")
 
 
 def resolved_lists(overlay: Overlay, spec: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:

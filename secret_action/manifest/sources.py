@@ -17,13 +17,15 @@ from typing import Any
 import yaml
 
 from secret_action.manifest.draft import Draft
-from secret_action.manifest.kustomization import Kustomization, Patch
+from secret_action.manifest.kustomization import Id, Kustomization, Patch
 from secret_action.manifest.kustomize import ORIGIN, kustomization_file
 from secret_action.manifest.parts import Part, agrees
 from secret_action.manifest.trace import Traced, Tracer
+from secret_action.manifest.written import is_yaml, named_in, nearest_kustomization, tenant_files
 from secret_action.manifest.yaml_files import (
     MAX_BYTES,
     get,
+    has_aliases,
     leads_outside,
     line_of,
     read_regular,
@@ -59,6 +61,11 @@ class Sources:
     def new_tracer(self) -> Tracer:
         """One that has read nothing yet."""
         return Tracer(self._folder, source_nodes, self._inside)
+
+    @property
+    def folder(self) -> Path:
+        """The kustomization's, absolute and normalised."""
+        return Path(os.path.normpath(self._folder))
 
     @property
     def fallback(self) -> Location:
@@ -132,7 +139,26 @@ class Sources:
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """All local files, those nearest to the overlay first: its patches, itself, then what it builds on."""
-        return tuple(dict.fromkeys(self._walk(Path(os.path.normpath(self._folder)), set())))
+        return tuple(dict.fromkeys(self._walk(self.folder, set())))
+
+    @cached_property
+    def unlisted(self) -> Mapping[str, tuple[tuple[str, str, Id], ...]]:
+        """The YAML files of the folder that are the kustomization's to list, and that it names nowhere.
+
+        By their names relative to the folder; and of each document there, its version, kind, and id. Those with aliases
+        are left out: nobody has seen yet what they stand for.
+        """
+        folder = self.folder
+        kustomization = kustomization_file(folder)
+        if kustomization is None:
+            return {}
+        named = {file.resolve() for file in (*self.files, *named_in(kustomization))}
+        return {
+            file.relative_to(folder).as_posix(): tuple(map(_named, nodes))
+            for file in tenant_files(folder)
+            if is_yaml(file) and file.resolve() not in named and nearest_kustomization(file, folder) == kustomization
+            if not any(map(has_aliases, nodes := source_nodes(file)))
+        }
 
     def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
         layer = None if folder in seen else self._tracer.layer(folder)
@@ -195,6 +221,13 @@ def _identity(resource: Mapping[str, Any]) -> tuple[str, str, str, str]:
         namespace if isinstance(namespace, str) else "",
         origin if isinstance(origin, str) else "",
     )
+
+
+def _named(node: yaml.Node) -> tuple[str, str, Id]:
+    """Version, kind and id of a document, as it calls itself."""
+    metadata = get(node, "metadata")
+    name, namespace = text(get(metadata, "name")), text(get(metadata, "namespace"))
+    return text(get(node, "apiVersion")), text(get(node, "kind")), (name, namespace or "default")
 
 
 def _unquoted_name(file: Path, kind: str, name: Any) -> yaml.Node | None:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from secret_action.manifest.yaml_files import MAX_BYTES, read_regular, source_nodes, why_unreadable
+from secret_action.manifest.kustomize import kustomization_file
+from secret_action.manifest.yaml_files import MAX_BYTES, read_regular, scalars, source_nodes, why_unreadable
 
 MOST_FILES = 5_000
 _JUDGED = re.compile(r"\.(?:ya?ml|json|properties)$|\.env(?:\.(?!(?:tpl|tmpl|template|example|sample|dist)$)[\w-]+)?$")
@@ -39,6 +40,21 @@ def is_yaml(file: Path) -> bool:
 def judged_files(folder: Path) -> Iterator[Path]:
     """Those that may hold a value: YAML, JSON, properties and environment files, but no templates of them."""
     return (file for file in tenant_files(folder) if _JUDGED.search(file.name))
+
+
+def named_in(kustomization: Path) -> Iterator[Path]:
+    """The files that any field of a kustomization names."""
+    for node in source_nodes(kustomization):
+        for scalar in scalars(node):
+            path = kustomization.parent / scalar.value
+            if len(scalar.value) < 256 and scalar.value.isprintable() and os.path.isfile(path):
+                yield path.resolve()
+
+
+def nearest_kustomization(file: Path, within: Path) -> Path | None:
+    """The kustomization in whose folder, or below it, a file lies; none outside of the folder `within`."""
+    folders = [folder for folder in file.parents if folder.is_relative_to(within)]
+    return next((found for folder in folders if (found := kustomization_file(folder))), None)
 
 
 def read_text(file: Path) -> str | None:

@@ -9,6 +9,7 @@ from secret_action.manifest.rules import all_rules
 from secret_action.model import Severity
 from tests.unit.edits import apply_edits
 from tests.unit.manifest_samples import (
+    CA,
     TWO_WAITING,
     UNSTORED,
     URL,
@@ -184,6 +185,26 @@ BROKEN = {
         with_component(WAITING, "prod", namePrefix="eu-", namespace="shop"),
         with_layer(WAITING, ""),
         with_layer(WAITING, "", namePrefix="eu-", namespace="shop"),
+        # The patch is there, and not listed.
+        overlays(TWO_WAITING, "prod") | {"overlays/prod/p.yaml": patch(entry("URL", URL), entry("CA", CA))},
+        overlays(WAITING, "prod") | {"overlays/prod/patches/secrets-patch.yaml": patched("prod")},
+        overlays(WAITING, "prod", deployed=claim("eu-db"))
+        | {"overlays/prod/p.yaml": f"{claim(replicas=2)}---\n{patched('prod')}"}
+        | {"overlays/prod/kustomization.yaml": kustomization("../../base", "deployment.yaml", namePrefix="eu-")},
+        # Nor right: what is wrong in it is told once it is listed. Which of two is meant is not known.
+        ByHand(overlays(WAITING, "prod") | {"overlays/prod/p.yaml": patched("dev")}),
+        ByHand(
+            overlays(WAITING, "prod")
+            | {"overlays/prod/p.yaml": patched("prod"), "overlays/prod/q.yaml": patched("prod")}
+        ),
+        ByHand(overlays(TWO_WAITING, "prod") | {"overlays/prod/p.yaml": patched("prod")}),
+        # Of something else, so that the overlay would not render; or for another kustomization to list.
+        overlays(WAITING, "prod")
+        | {"overlays/prod/p.yaml": f"{patched('prod')}---\n{patched('prod').replace('name: db', 'name: mail')}"},
+        overlays(WAITING, "prod") | {"overlays/prod/p.yaml": patched("prod").replace(V1, BETA)},
+        overlays(WAITING, "prod") | {"overlays/prod/p.yaml": patched("prod").replace("spec:", "spec: &a\n  a: *a")},
+        overlays(WAITING, "prod")
+        | {"overlays/prod/more/kustomization.yaml": "resources: []\n", "overlays/prod/more/p.yaml": patched("prod")},
         base_and_patch(
             WAITING + "---\n" + external_secret("llm", data=[entry("KEY", "/zerotouch/_ENV_/shop/key")]),
             patched("prod"),
@@ -221,7 +242,13 @@ BROKEN = {
         | {"base/llm.yaml": external_secret("llm", data=[entry("KEY", "/zerotouch/_ENV_/shop/key")])},
         overlays(external_secret(data=[entry("URL", URL.replace("prod", "_ENV_"))]), "prod", prod=patched("prod"))
         | {"overlays/prod/more.yaml": patch(entry("URL", URL), refreshInterval="2h")},
+        # A patch, by the name that the base has for what the overlay calls `eu-db`.
+        base_and_patch(WAITING, patched("prod"), namePrefix="eu-")
+        | {"overlays/prod/more.yaml": patch(entry("URL", URL), refreshInterval="2h")},
         ByHand(reading(URL) | {"spare/es.yaml": external_secret("llm")}),
+        # A patch that would keep the overlay from rendering: of nothing that is there, or of another version of it.
+        ByHand(reading(URL) | {"overlays/prod/more.yaml": f"{patched('prod')}---\n{patch(name='mail')}"}),
+        ByHand(reading(URL) | {"overlays/prod/more.yaml": patched("prod").replace(V1, BETA)}),
         # What it is for is not known where nothing renders.
         ByHand(
             base_and_patch(WAITING, patched("prod")) | {"overlays/prod/kustomization.yaml": kustomization("../../bas")}

@@ -183,6 +183,29 @@ def test_a_lost_key_and_a_missing_patch_of_two_external_secrets(tmp_path):
     assert [[item["secretKey"] for item in each["spec"]["data"]] for each in written] == [["URL", "CA"], ["TOKEN"]]
 
 
+def test_a_patch_that_is_not_listed_is_listed(tmp_path):
+    """And not written again, whichever of the findings is mended."""
+    bases = [external_secret(name, data=[entry("URL", f"/zerotouch/_ENV_/shop/{name}")]) for name in ("a", "b")]
+    written = "---\n".join(patch(entry("URL", f"/zerotouch/prod/shop/{name}"), name=name) for name in ("a", "b"))
+    found = judged(tmp_path, overlays("---\n".join(bases), "prod") | {"overlays/prod/p.yaml": written}, "").findings
+    assert [each.rule for each in found] == ["overlay-missing", "overlay-missing", "not-in-kustomization"]
+    assert {each.remedy for each in found} == {f"Add to {OVERLAY}, under patches: - path: p.yaml"}
+    (edits,) = {each.edits for each in found}
+    assert [(edit.file, edit.add) for edit in edits] == [(OVERLAY, ("patches:", "- path: p.yaml"))]
+    assert mended(tmp_path, "") == ([], 0)
+    assert (tmp_path / TENANT / "overlays/prod/p.yaml").read_text() == written
+
+
+def test_an_unlisted_patch_beside_what_nothing_patches(tmp_path):
+    """What it lacks is added to it, once it is listed."""
+    bases = [external_secret(name, data=[entry("URL", f"/zerotouch/_ENV_/shop/{name}")]) for name in ("a", "b")]
+    written = patch(entry("URL", "/zerotouch/prod/shop/b"), name="b")
+    judged(tmp_path, overlays("---\n".join(bases), "prod") | {"overlays/prod/p.yaml": written}, "")
+    while mended(tmp_path, "")[1]:
+        pass
+    assert judged_again(tmp_path).findings == ()
+
+
 def test_external_secrets_that_nothing_patches_get_one_file(tmp_path):
     """All of them at once."""
     bases = [external_secret(name, data=[entry("URL", f"/zerotouch/_ENV_/shop/{name}")]) for name in ("a", "b", "c")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +11,14 @@ import yaml
 
 from secret_action.manifest.draft import Draft
 from secret_action.manifest.external_secrets import is_external_secret, mapping, read_external_secrets
-from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES, kustomization_file
+from secret_action.manifest.kustomize import KUSTOMIZATION_NAMES
 from secret_action.manifest.overlay import Overlay, Tenant
+from secret_action.manifest.own_patches import unlisted_patches
 from secret_action.manifest.patches import as_target, list_in, resolved_lists, write_patch
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
-from secret_action.manifest.written import is_yaml, tenant_files
+from secret_action.manifest.written import is_yaml, named_in, nearest_kustomization, tenant_files
 from secret_action.manifest.yaml_edit import EditError
-from secret_action.manifest.yaml_files import get, line_of, load_documents, scalars, source_nodes, text
+from secret_action.manifest.yaml_files import get, line_of, load_documents, source_nodes, text
 from secret_action.model import Location, Severity
 from secret_action.naming import PLACEHOLDER
 
@@ -27,31 +28,29 @@ def _compare(tenant: Tenant) -> Iterator[Flaw]:
     reached = {file.resolve() for overlay in tenant.overlays for file in overlay.sources.files}
     for file in files:
         if file.name in KUSTOMIZATION_NAMES:
-            reached.update(_named_in(file))
-    for file in files:
-        if is_yaml(file) and Path(os.path.realpath(file)) not in reached:
-            names = [get(node, "metadata", "name") for node in source_nodes(file) if _is_external_secret(node)]
-            found = [name for name in names if name is not None]
-            if found:
-                yield _flaw(tenant, file, found)
+            reached.update(named_in(file))
+    unreached = (file for file in files if is_yaml(file) and Path(os.path.realpath(file)) not in reached)
+    if found := [(file, names) for file in unreached if (names := list(_names(file)))]:
+        patches = {f"{overlay.folder}/{name}" for overlay in tenant.overlays for name in unlisted_patches(overlay)}
+        for file, names in found:
+            yield _flaw(tenant, file, names, patches)
 
 
-def _named_in(kustomization: Path) -> Iterator[Path]:
-    """The files that any field of a kustomization names."""
-    for node in source_nodes(kustomization):
-        for scalar in scalars(node):
-            path = kustomization.parent / scalar.value
-            if len(scalar.value) < 256 and scalar.value.isprintable() and os.path.isfile(path):
-                yield path.resolve()
+def _names(file: Path) -> Iterator[yaml.Node]:
+    """Those of the ExternalSecrets in a file."""
+    for node in source_nodes(file):
+        if _is_external_secret(node) and (name := get(node, "metadata", "name")) is not None:
+            yield name
 
 
 def _is_external_secret(node: yaml.Node) -> bool:
     return is_external_secret({"kind": text(get(node, "kind")), "apiVersion": text(get(node, "apiVersion"))})
 
 
-def _flaw(tenant: Tenant, file: Path, names: list[yaml.Node]) -> Flaw:
+def _flaw(tenant: Tenant, file: Path, names: list[yaml.Node], patches: Collection[str]) -> Flaw:
+    """patches: the files that overlays have to list as such."""
     shown, said = file.relative_to(tenant.root).as_posix(), ", ".join(text(name) for name in names)
-    nearest = _nearest(file, tenant.root / tenant.folder)
+    nearest = nearest_kustomization(file, tenant.root / tenant.folder)
     message = f"{shown} defines ExternalSecret {said}, and no kustomization lists it: it reaches no environment."
     where, about = Location(shown, line_of(names[0])), (*(text(name) for name in names), shown)
     if nearest is None:
@@ -64,19 +63,17 @@ def _flaw(tenant: Tenant, file: Path, names: list[yaml.Node]) -> Flaw:
         where_to = "under resources, or under patches where it changes what is there already"
         return Flaw(message, f"Add {name} to {listed}, {where_to}.", where, about)
     rendered = {str(mapping(each.get("metadata")).get("name")) for overlay in built for each in overlay.resources}
-    is_patch = text(names[0]) in rendered
+    is_patch = shown in patches or text(names[0]) in rendered
+    # Another document of it, or its version, would keep the overlay from rendering.
+    misfits = is_patch and shown not in patches and any(f"{overlay.folder}/{name}" == shown for overlay in built)
+    fix = _listing(listed, name) if is_patch else _adding(tenant, listed, name, built)
     return Flaw(
         message,
         f"Add to {listed}, under {'patches' if is_patch else 'resources'}: - {'path: ' if is_patch else ''}{name}",
         where,
         about,
-        fix=_listing(listed, name) if is_patch else _adding(tenant, listed, name, built),
+        fix=None if misfits else fix,
     )
-
-
-def _nearest(file: Path, tenant: Path) -> Path | None:
-    folders = [folder for folder in file.parents if folder.is_relative_to(tenant)]
-    return next((found for folder in folders if (found := kustomization_file(folder))), None)
 
 
 def _listing(kustomization: str, name: str) -> Fix:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from secret_action.manifest.definitions import FILE_NAME
 from secret_action.manifest.layout import KEEP_ONE, two_spellings
 from secret_action.manifest.overlay import Overlay, Tenant
-from secret_action.manifest.patches import rewrite_keys
+from secret_action.manifest.patches import rewrite_keys, target_of, unlisted_patch
 from secret_action.manifest.rules.rule import Fix, Flaw, Rule
+from secret_action.manifest.yaml_edit import EditError
 from secret_action.model import ExternalSecret, Location, Severity
 from secret_action.naming import PLACEHOLDER, canonical_environment
 
@@ -22,12 +24,21 @@ def _check(overlay: Overlay) -> Iterator[Flaw]:
             yield Flaw(
                 f"ExternalSecret {rendered.name} of the base ({origin.where}): {overlay.folder} never patches it, so "
                 f"all its keys still have {PLACEHOLDER}.",
-                f"Add a patch to {overlay.folder} that repeats all of its entries, with {overlay.environment} in "
-                "the place of the placeholder.",
+                _remedy(overlay, rendered),
                 overlay.where,
                 (rendered.name,),
                 fix=_fix(overlay, rendered),
             )
+
+
+def _remedy(overlay: Overlay, rendered: ExternalSecret) -> str:
+    with suppress(EditError):
+        if name := unlisted_patch(overlay, target_of(overlay, rendered)):
+            return f"Add to {overlay.where.file}, under patches: - path: {name}"
+    return (
+        f"Add a patch to {overlay.folder} that repeats all of its entries, with {overlay.environment} in the place of "
+        "the placeholder."
+    )
 
 
 def _never_patched(base: ExternalSecret, rendered: ExternalSecret) -> bool:
