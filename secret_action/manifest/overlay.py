@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from secret_action.manifest.kustomization import Id
 from secret_action.manifest.secrets_in_use import Beside
 from secret_action.manifest.sources import Sources
 from secret_action.model import Consumer, ExternalSecret, Location
@@ -80,6 +82,16 @@ class Overlay:
     def resource(self, external_secret: ExternalSecret) -> Mapping[str, Any]:
         """The rendered resource that an ExternalSecret was read from."""
         return next((each for each in self.resources if each.get("spec") is external_secret.spec), {})
+
+    @cached_property
+    def met(self) -> frozenset[tuple[str, str, Id]]:
+        """What its patches can be for: version, kind and id as they meet it, of all that was rendered."""
+        found = set()
+        for resource in self.resources:
+            if traced := self.sources.trace(resource):
+                name, namespace = traced.met
+                found.add((str(resource.get("apiVersion")), traced.kind, (name, namespace or "default")))
+        return frozenset(found)
 
     def origins(self, rendered: ExternalSecret) -> Iterator[tuple[Base, ExternalSecret]]:
         """What a rendered ExternalSecret is in each of the overlay's bases that has it, the nearest first."""

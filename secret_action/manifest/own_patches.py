@@ -5,12 +5,11 @@ Nothing is written: a draft is changed. What cannot be done safely raises EditEr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from secret_action.manifest.draft import Draft
-from secret_action.manifest.external_secrets import mapping
 from secret_action.manifest.kustomization import Patch
 from secret_action.manifest.overlay import Overlay
 from secret_action.manifest.sources import Sources
@@ -89,27 +88,12 @@ def unlisted_patches(overlay: Overlay, target: Target | None = None) -> list[str
     By their names relative to that folder. target: only those that have a patch of it. A patch of what is not there
     would keep the overlay from rendering, so a file with one is none of these.
     """
-    documents = {
-        file: [Target(version, kind, *names).in_space for version, kind, names in named]
+    wanted = (target.api_version, target.kind, (target.name, target.namespace or "default")) if target else None
+    return [
+        file
         for file, named in overlay.sources.unlisted.items()
-    }
-    found = {file: each for file, each in documents.items() if each and (target is None or target.in_space in each)}
-    there = _met(overlay, {patched for each in found.values() for patched in each})
-    return [file for file, each in found.items() if there.issuperset(each) and len(set(each)) == len(each)]
-
-
-def _met(overlay: Overlay, wanted: Collection[Target]) -> set[Target]:
-    """Those that the overlay's patches meet."""
-    kinds = {(each.api_version, each.kind) for each in wanted}
-    names = {each.name for each in wanted}
-    found = set()
-    for resource in overlay.resources if wanted else ():
-        version, kind = str(resource.get("apiVersion")), str(resource.get("kind"))
-        rendered = str(mapping(resource.get("metadata")).get("name"))
-        if (version, kind) in kinds and any(name in rendered for name in names):
-            traced = overlay.sources.trace(resource)
-            found |= {Target(version, kind, *traced.met).in_space} if traced else set()
-    return found
+        if named and wanted in (None, *named) and overlay.met.issuperset(named) and len(set(named)) == len(named)
+    ]
 
 
 def home_of(overlay: Overlay, patch: Patch | None) -> str:

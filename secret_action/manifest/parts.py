@@ -180,6 +180,15 @@ def _changed(part: Part, steps: Sequence[str], new: Part | None, *, insert: bool
     )
 
 
+def plain(part: Part) -> Any:
+    """The same without its places, each scalar as the text that it is. Not for what holds itself."""
+    if isinstance(part.value, dict):
+        return {key: plain(below) for key, below in part.value.items()}
+    if isinstance(part.value, list):
+        return [plain(item) for item in part.value]
+    return None if part.is_null else part.text
+
+
 def doubted(part: Part, steps: Sequence[str] = ()) -> Part:
     """The same, but not sure below these keys; below a list there are no finer steps."""
     if steps and isinstance(part.value, dict):

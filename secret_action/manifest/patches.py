@@ -1,8 +1,9 @@
 """Writes into an overlay what it is to change of a resource: where a person would, and nowhere else.
 
 What stands in the overlay's own files is changed there. For all else there is a patch: the overlay's own one of that
-resource, else a new document in its file of such patches, else a new file that its kustomization lists. A base is not
-touched, since other environments build on it. What cannot be done safely raises EditError.
+resource, or one in its folder that is not listed yet, else a new document in its file of such patches, else a new file
+that its kustomization lists. A base is not touched, since other environments build on it; a patch in a folder that only
+overlays of one environment are built of is, where it has lost an entry. What cannot be done safely raises EditError.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from secret_action.manifest.own_patches import (
     operations,
     unlisted_patches,
 )
-from secret_action.manifest.parts import agrees
+from secret_action.manifest.parts import agrees, plain
 from secret_action.manifest.paths import in_environment, unresolved
 from secret_action.manifest.yaml_edit import EditError
 from secret_action.manifest.yaml_files import (
@@ -136,7 +137,7 @@ def rewrite_keys(draft: Draft, overlay: Overlay, external_secret: ExternalSecret
     else:
         if merge_patch(draft, overlay, target) is None and (name := unlisted_patch(overlay, target)):
             list_in(draft, overlay.where.file, "patches", {"path": name})
-            _prove_right(draft, overlay, external_secret, target)
+            _prove_right(draft, overlay, external_secret)
             return
         lists = resolved_lists(overlay, spec, keys)
         write_patch(draft, overlay, target, lists)
@@ -177,14 +178,16 @@ def unlisted_patch(overlay: Overlay, target: Target) -> str:
     return next(iter(found), "")
 
 
-def _prove_right(draft: Draft, overlay: Overlay, external_secret: ExternalSecret, target: Target) -> None:
-    """Raises EditError unless the overlay's patch of an ExternalSecret surely gives it right keys, and all of them."""
-    patch, resource, spec = merge_patch(draft, overlay, target), overlay.resource(external_secret), external_secret.spec
-    said = loaded(draft.text(overlay.sources.location(patch.file).file), patch.document).get("spec") if patch else None
-    if not isinstance(said, dict):
-        raise EditError("What the patch says is not known.")
-    lists = {field: said.get(field, spec.get(field)) for field in ("data", "dataFrom") if field in {*said, *spec}}
-    prove(draft, overlay, resource, lists)
+def _prove_right(draft: Draft, overlay: Overlay, external_secret: ExternalSecret) -> None:
+    """Raises EditError unless a draft surely gives a rendered ExternalSecret right keys, and all that it had."""
+    resource, spec = overlay.resource(external_secret), external_secret.spec
+    traced = overlay.sources.over(draft).trace(resource)
+    lists: dict[str, Any] = {}
+    for field in ("data", "dataFrom"):
+        part = traced.tree.at("spec", field) if traced else None
+        lists |= {field: plain(part)} if part else {}
+        if not agrees(part, lists.get(field)) and (part or field in spec):
+            raise EditError(f"What else changes spec.{field} is not known.")
     for patched in read_external_secrets([{**resource, "spec": {**spec, **lists}}], overlay.store, lambda *_: _NOWHERE):
         keys, old = ({each.secret_key for each in one.entries} for one in (patched, external_secret))
         whole = sum(each.extract for each in patched.entries) >= sum(each.extract for each in external_secret.entries)

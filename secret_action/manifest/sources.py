@@ -25,6 +25,7 @@ from secret_action.manifest.written import is_yaml, named_in, nearest_kustomizat
 from secret_action.manifest.yaml_files import (
     MAX_BYTES,
     get,
+    has_aliases,
     leads_outside,
     line_of,
     read_regular,
@@ -144,7 +145,8 @@ class Sources:
     def unlisted(self) -> Mapping[str, tuple[tuple[str, str, Id], ...]]:
         """The YAML files of the folder that are the kustomization's to list, and that it names nowhere.
 
-        By their names relative to the folder; and of each document there, its version, kind, and id.
+        By their names relative to the folder; and of each document there, its version, kind, and id. Those with aliases
+        are left out: nobody has seen yet what they stand for.
         """
         folder = self.folder
         kustomization = kustomization_file(folder)
@@ -152,9 +154,10 @@ class Sources:
             return {}
         named = {file.resolve() for file in (*self.files, *named_in(kustomization))}
         return {
-            file.relative_to(folder).as_posix(): tuple(map(_named, source_nodes(file)))
+            file.relative_to(folder).as_posix(): tuple(map(_named, nodes))
             for file in tenant_files(folder)
             if is_yaml(file) and file.resolve() not in named and nearest_kustomization(file, folder) == kustomization
+            if not any(map(has_aliases, nodes := source_nodes(file)))
         }
 
     def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
@@ -224,7 +227,7 @@ def _named(node: yaml.Node) -> tuple[str, str, Id]:
     """Version, kind and id of a document, as it calls itself."""
     metadata = get(node, "metadata")
     name, namespace = text(get(metadata, "name")), text(get(metadata, "namespace"))
-    return text(get(node, "apiVersion")), text(get(node, "kind")), (name, namespace)
+    return text(get(node, "apiVersion")), text(get(node, "kind")), (name, namespace or "default")
 
 
 def _unquoted_name(file: Path, kind: str, name: Any) -> yaml.Node | None:

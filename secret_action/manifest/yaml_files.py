@@ -256,6 +256,22 @@ def scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
             pending.extend(part for pair in reversed(current.value) for part in reversed(pair))
 
 
+def has_aliases(node: yaml.Node) -> bool:
+    """Whether a part of it stands in several places."""
+    seen: set[int] = set()
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if id(current) in seen:
+            return True
+        seen.add(id(current))
+        if isinstance(current, yaml.SequenceNode):
+            pending.extend(current.value)
+        elif isinstance(current, yaml.MappingNode):
+            pending.extend(part for pair in current.value for part in pair)
+    return False
+
+
 def pairs_below(node: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
     """All pairs of key and value below a node. Aliased parts come once."""
     seen: set[int] = set()

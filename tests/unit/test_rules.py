@@ -202,6 +202,7 @@ BROKEN = {
         overlays(WAITING, "prod")
         | {"overlays/prod/p.yaml": f"{patched('prod')}---\n{patched('prod').replace('name: db', 'name: mail')}"},
         overlays(WAITING, "prod") | {"overlays/prod/p.yaml": patched("prod").replace(V1, BETA)},
+        overlays(WAITING, "prod") | {"overlays/prod/p.yaml": patched("prod").replace("spec:", "spec: &a\n  a: *a")},
         overlays(WAITING, "prod")
         | {"overlays/prod/more/kustomization.yaml": "resources: []\n", "overlays/prod/more/p.yaml": patched("prod")},
         base_and_patch(
