@@ -14,19 +14,20 @@ Object = dict[str, Any]
 Request = Callable[..., tuple[int, Any]]
 
 NODE = "node-1"
+_HOUR = 3600.0  # seconds
 CRASHED = "FATAL: password authentication failed for user app"
 
 
 def next_status(pod: Object, has_secret: Callable[[str], bool], trouble: str = "") -> Object | None:
     """What a kubelet would write now; None where nothing changes.
 
-    trouble: `crash` or `image` for pods that are to fail so.
+    trouble: `crash` or `image` for pods that are to fail so; `ahead` for a node whose clock is an hour ahead.
     """
     current = pod.get("status", {})
     before = {state["name"]: state for state in current.get("containerStatuses") or []}
     if before and all("running" in state["state"] for state in before.values()):
         return None
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _HOUR * (trouble == "ahead")))
     first = [_first(each, has_secret, now) for each in pod["spec"].get("initContainers") or []]
     if all(state["ready"] for state in first):
         states = [_container(each, pod, has_secret, trouble, now) for each in pod["spec"]["containers"]]
@@ -94,7 +95,7 @@ class Kubelet:
 
     def __init__(self, request: Request) -> None:
         self.troubles: dict[str, str] = {}
-        """By namespace how its pods that start from now on fail."""
+        """By namespace how its pods that start from now on fail, or that their node's clock is `ahead`."""
         self._request = request
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

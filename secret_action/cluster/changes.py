@@ -41,8 +41,6 @@ class SecretData:
     """ESO's hash of the data; empty where there is none. It is unsalted: never to be printed, or stored elsewhere."""
     written: datetime | None
     """The last write of somebody who wrote the data: its last change is not after it. None where nobody kept it."""
-    born: datetime | None
-    """When the Secret was made."""
     annotations: Mapping[str, object] = field(default_factory=dict)
 
     def same(self, other: SecretData | None) -> bool:
@@ -62,7 +60,6 @@ def secret_data(secret: Object) -> SecretData:
         uid_of(secret),
         text(metadata, "annotations", DATA_HASH),
         None if None in times else max(filter(None, times), default=None),
-        moment(text(metadata, "creationTimestamp")),
         section(metadata, "annotations"),
     )
 

@@ -27,7 +27,7 @@ class Use:
     at_start: bool
     """Only when it starts: new data needs a new pod. False: as files that are renewed."""
     required: bool
-    """It does not start without the Secret."""
+    """None of those who read it starts without the Secret."""
     containers: frozenset[str] = frozenset()
     """Those that read it as they start; none where they are not known, which counts as all."""
 
@@ -41,11 +41,11 @@ def merged(several: Iterable[Use]) -> tuple[Use, ...]:
     """One for each Secret."""
     found: dict[str, Use] = {}
     for use in several:
-        before = found.get(use.secret, Use(use.secret, False, False))
+        before = found.get(use.secret, use)
         found[use.secret] = Use(
             use.secret,
             use.at_start or before.at_start,
-            use.required or before.required,
+            use.required and before.required,
             use.containers | before.containers,
         )
     return tuple(found.values())

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 
-from secret_action.cluster.changes import moment, spelled
+from secret_action.cluster.changes import spelled
 from secret_action.cluster.consumption import Use, merged, reloader_marks_of, reloader_rolls
-from secret_action.cluster.live import Object, section, text
+from secret_action.cluster.live import section, text
 from secret_action.cluster.pods import OwnerKey, Pod
 from secret_action.cluster.progress import completed, progress
 from secret_action.cluster.workload import KINDS, Workload
@@ -43,11 +43,13 @@ class Dated:
 
     changed: datetime | None
     """The last change of its data, or later; None where that cannot be told."""
-    born: datetime | None
     marks: Mapping[str, object]
     """Its annotations."""
     fresh: bool = False
     """Its data changed since the survey."""
+    begun: frozenset[str] | None = None
+    """Where it was not there at the survey, the pods (uids) that had begun all the same; None where it was. The others
+    have waited for it, however old they are: what needs a Secret does not start without it."""
     reloads: Reloads = field(default_factory=dict, repr=False)
     """Where it did."""
     certain: tuple[datetime, datetime] | None = None
@@ -168,21 +170,25 @@ def old_pods(pods: Iterable[Pod], name: str, secret: Dated, claimed: Iterable[Us
     }
 
 
+def has_read(pod: Pod, use: Use) -> bool:
+    """Whether any of its containers that read a Secret so has started, as far as its kubelet tells."""
+    started = pod.started(use)
+    return pod.phase not in ("", "Pending") if started is None else bool(started)
+
+
 def _own(pods: Iterable[Pod]) -> Iterable[Use]:
     return (use for pod in pods for use in pod.uses)
 
 
 def _is_old(pod: Pod, use: Use, secret: Dated, changed: datetime) -> bool:
-    if not pod.made_by(changed) or not _has_read(pod, use):
+    if not pod.made_by(changed) or not has_read(pod, use):
         return False
     if secret.certain and not pod.made_by(secret.certain[0]):
         return not pod.unchanged_since(secret.certain[1])
     if pod.made == changed and _reloaded(pod, secret, reloader_marks_of(use.secret)):
         return False
-    started = pod.started(use)
-    if started and use.required and secret.born == changed:
-        # It could not start before the Secret was there, unless there was another of that name before.
-        return not all(_first_started_after(container, changed) for container in started)
+    if use.required and secret.begun is not None:
+        return pod.uid in secret.begun
     return True
 
 
@@ -193,18 +199,6 @@ def _reloaded(pod: Pod, secret: Dated, names: Iterable[str] | None = None) -> bo
     """
     written = secret.reloads.get(pod.owner, {})
     return any(pod.marks.get(name) == value for name, value in written.items() if names is None or name in names)
-
-
-def _has_read(pod: Pod, use: Use) -> bool:
-    started = pod.started(use)
-    return pod.phase not in ("", "Pending") if started is None else bool(started)
-
-
-def _first_started_after(container: Object, changed: datetime) -> bool:
-    """By the node's clock, which is asked for this alone."""
-    now = section(container, "state")
-    started = moment(text(now, "running", "startedAt") or text(now, "terminated", "startedAt"))
-    return not container.get("restartCount") and started is not None and started > changed
 
 
 def _old(

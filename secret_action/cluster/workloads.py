@@ -19,7 +19,7 @@ from secret_action.cluster.paths import Place, Resource
 from secret_action.cluster.pods import OwnerKey
 from secret_action.cluster.proof import ANNOTATION
 from secret_action.cluster.scene import Reader, Scene, named
-from secret_action.cluster.standing import Dated, Reloads, Standing, Step, old_pods, standing, stranger
+from secret_action.cluster.standing import Dated, Reloads, Standing, Step, has_read, old_pods, standing, stranger
 from secret_action.cluster.workload import Workload
 from secret_action.model import Consumer, WorkloadResult
 from secret_action.naming import CLAIM_FIELD
@@ -35,6 +35,8 @@ class Survey:
     """The Secrets that somebody reads, as far as they were there and may be read."""
     changed: Mapping[Key, Dated]
     """The same, with their last change as known then."""
+    begun: Mapping[Key, frozenset[str]]
+    """The Secrets that were not there, and for each the pods that had begun all the same."""
     notes: Mapping[Key, str]
     """By ExternalSecret what its next annotation is to end with, so that a later run knows of the last change."""
     marks: Mapping[OwnerKey, Mapping[str, str]]
@@ -102,10 +104,12 @@ def survey(api: KubernetesApi, inspection: Inspection, consumers: Sequence[Consu
     live = {one.target.key: one.live for one in managed}
     reader = Reader(api, strict=restart)
     scene = reader.scene({namespace for namespace, _ in targets})
-    before = reader.secrets(targets.keys() & (scene.read | {key for _, key in named(consumers, targets)}))
+    read = targets.keys() & (scene.read | {key for _, key in named(consumers, targets)})
+    before = reader.secrets(read)
     if restart:
         reader.check_rights(scene, consumers, targets)
     reader.end()
+    absent = set() if reader.not_checked else read - before.keys()
     claimed = {key for consumer, key in named(consumers, targets) if CLAIM_FIELD.fullmatch(consumer.field)}
     changed = {
         key: _dated(key, secret, past(secret, live[targets[key]]), scene, claimed=key in claimed)
@@ -114,7 +118,8 @@ def survey(api: KubernetesApi, inspection: Inspection, consumers: Sequence[Consu
     notes = {targets[key]: note(secret, changed[key].changed) for key, secret in before.items()}
     marks = {one.key: reloader_marks(one.template) for one in scene.workloads}
     tokens = {key: _token(found or {}) for key, found in live.items()}
-    return Survey(targets, before, changed, notes, marks, tokens, inspection.resource, tuple(consumers))
+    begun = {key: _begun(key, scene) for key in absent}
+    return Survey(targets, before, changed, begun, notes, marks, tokens, inspection.resource, tuple(consumers))
 
 
 def look(api: KubernetesApi, known: Survey, *, restart: bool, secrets_read: Mapping[Key, Object] | None = None) -> Look:
@@ -167,12 +172,12 @@ def _dated(key: Key, secret: SecretData, known: Past, scene: Scene, *, claimed: 
 
     claimed: a claim names the Secret, so that pods may read it which do not say so.
     """
-    sure = Dated(known.changed, secret.born, secret.annotations)
+    sure = Dated(known.changed, secret.annotations)
     if known.unsure_since is None or known.changed is None:
         return sure
     namespace, name = key
     certain = (known.changed, known.unsure_since)
-    unsure = Dated(secret.written, secret.born, secret.annotations, certain=certain)
+    unsure = Dated(secret.written, secret.annotations, certain=certain)
     pods = [
         pod
         for owner, found in scene.pods.items()
@@ -181,6 +186,13 @@ def _dated(key: Key, secret: SecretData, known: Past, scene: Scene, *, claimed: 
     ]
     for_claims = (Use(name, True, False),) if claimed else ()
     return unsure if namespace in scene.blind or old_pods(pods, name, unsure, for_claims) else sure
+
+
+def _begun(key: Key, scene: Scene) -> frozenset[str]:
+    """The pods that read a Secret and have begun."""
+    namespace, name = key
+    pods = (pod for owner, found in scene.pods.items() if owner[0] == namespace for pod in found)
+    return frozenset(pod.uid for pod in pods if (use := pod.use_of(name)) and has_read(pod, use))
 
 
 def _reloads(before: Mapping[OwnerKey, Mapping[str, str]], workloads: Iterable[Workload]) -> Reloads:
@@ -195,4 +207,4 @@ def _since(key: Key, secret: SecretData, known: Survey, reloads: Reloads) -> Dat
     """Its last change: as known before where the data is the same, else the time of the write that brought it."""
     if secret.same(known.before.get(key)):
         return known.changed[key]
-    return Dated(secret.written, secret.born, secret.annotations, fresh=True, reloads=reloads)
+    return Dated(secret.written, secret.annotations, fresh=True, begun=known.begun.get(key), reloads=reloads)

@@ -12,7 +12,7 @@ from secret_action.model import WorkloadState
 from secret_action.ports import SystemClock
 from tests.conformance.lab import eventually
 from tests.conformance.refusals import frozen
-from tests.conformance.shop import RELOADER, Shop, a_second, available, define_rollouts, rollout_pod, states
+from tests.conformance.shop import LABELS, RELOADER, Shop, a_second, available, define_rollouts, rollout_pod, states
 
 pytestmark = pytest.mark.thorough
 
@@ -140,16 +140,35 @@ def test_an_exceeded_progress_deadline_ends_the_wait(shop: Shop) -> None:
 
 
 def test_pods_that_waited_for_the_first_secret_have_what_it_holds(shop: Shop) -> None:
-    """They are older than the Secret, and could not start without it."""
+    """They are older than the Secret, and could not start without it: neither this run nor the next rolls them."""
+    late = f"/zerotouch/{shop.namespace}/late"
+    shop.created("db", metadata={"labels": LABELS}, parameter=late)
     shop.start("Deployment", "web")
     eventually(shop.pods)
     a_second()
-    shop.troubles[shop.namespace] = "image"  # keeps them from the first second of the Secret
+    known = shop.survey()
+    shop.aws.put(late, "first")
+    shop.refresh(known)
+    shop.wait_for(shop.place("Deployment", "web"), available)
+    assert states(shop.restart(known)) == {"web": "up to date"}
+    a_second()
+    assert states(shop.release()) == {"web": "up to date"}
+    assert shop.generation("Deployment", "web") == 1
+
+
+def test_a_secret_that_was_made_anew_makes_pods_old_whatever_the_clock_of_their_node_says(shop: Shop) -> None:
+    """They have started an hour after it, by that clock."""
+    shop.troubles[shop.namespace] = "ahead"
     shop.sync()
     a_second()
-    shop.troubles.clear()
-    shop.wait_for(shop.place("Deployment", "web"), available)
-    assert states(shop.look()) == {"web": "up to date"}
+    shop.run("Deployment", "web")
+    a_second()
+    shop.parameter("key", "two")
+    shop.cluster.request("DELETE", f"{shop.secrets}/db")
+    shop.wait_for(f"{shop.secrets}/db", lambda _: shop.secret("db") == {"key": "two"})
+    a_second()
+    assert states(shop.release()) == {"web": "restarted"}
+    assert shop.generation("Deployment", "web") == 2
 
 
 def test_what_a_changed_template_does_not_renew_is_said(shop: Shop) -> None:

@@ -22,7 +22,7 @@ def external_secret(noted, *writers, manager=FIELD_MANAGER, **spec):
 
 
 def written(when, hash_="hash"):
-    return SecretData("uid", hash_, when, None)
+    return SecretData("uid", hash_, when)
 
 
 def writer(when, **more):

@@ -19,9 +19,9 @@ from secret_action.model import Problem
 
 CHANGED = datetime(2026, 5, 2, 12, 0, 0, tzinfo=UTC)
 KEY = ("shop", "db")
-DB = SecretData("uid", "hash", CHANGED, None)
+DB = SecretData("uid", "hash", CHANGED)
 PLACE = external_secrets("external-secrets.io/v1").at("shop", "db-es")
-SEEN = Look((), noted={KEY: Noted(DB, Dated(CHANGED, None, {}), PLACE, "token")})
+SEEN = Look((), noted={KEY: Noted(DB, Dated(CHANGED, {}), PLACE, "token")})
 
 
 class Cluster:
@@ -64,14 +64,22 @@ class Clock:
         self.at += seconds
 
 
+WAITED = Dated(CHANGED, {}, fresh=True, begun=frozenset())
+
+
 @pytest.mark.parametrize(
-    ("made", "since"),
-    [((), "12:00:00"), (("2026-05-02T12:00:01Z",), "12:00:00"), (("2026-05-02T13:00:00Z",), "12:00:00")],
+    ("made", "dated", "since"),
+    [
+        ((), SEEN.noted[KEY].dated, "12:00:00"),
+        (("2026-05-02T12:00:01Z",), SEEN.noted[KEY].dated, "12:00:00"),
+        (("2026-05-02T13:00:00Z",), SEEN.noted[KEY].dated, "12:00:00"),
+        (("2026-05-02T13:00:00Z", "2026-05-02T11:00:00Z"), WAITED, "10:59:59"),
+    ],
 )
-def test_the_note_is_renewed_a_second_after_the_roll(made, since):
-    """In a second that no pod has become ready in."""
+def test_the_note_is_renewed_a_second_after_the_roll(made, dated, since):
+    """In a second that no pod has become ready in. It covers all pods that are there, also those that waited."""
     world, clock = Cluster(made=made), Clock()
-    confirm(world, SEEN, {KEY}, [], Log(), clock)
+    confirm(world, Look((), noted={KEY: replace(SEEN.noted[KEY], dated=dated)}), {KEY}, [], Log(), clock)
     note = changes.note(DB, datetime.fromisoformat(f"2026-05-02T{since}Z"))
     assert (world.written, clock.at) == ([(PLACE, {ANNOTATION: f"token-pods{note}"})], 1.0)
 

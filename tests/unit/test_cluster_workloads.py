@@ -22,7 +22,7 @@ BEFORE, AFTER = "2026-05-01T00:00:00Z", "2026-05-03T00:00:00Z"
 SPEC = {"containers": [{"name": "app", "envFrom": [{"secretRef": {"name": "db"}}]}]}
 PLAIN = {"containers": [{"name": "app"}]}
 RUNNING = [{"name": "app", "state": {"running": {"startedAt": BEFORE}}}]
-DB = {"db": Dated(CHANGED, datetime(2025, 1, 1, tzinfo=UTC), {})}
+DB = {"db": Dated(CHANGED, {})}
 
 
 AUTO = {"reloader.stakater.com/auto": "true"}
@@ -93,6 +93,30 @@ def test_where_data_may_have_come_and_gone_a_pod_counts_by_what_the_api_server_k
     found = standing(
         workload(), [live_pod(made=made, told=told, phase=phase)], {"db": replace(DB["db"], certain=certain)}
     )
+    assert found.state == state
+
+
+OPTIONAL = {"containers": [{"name": "app", "envFrom": [{"secretRef": {"name": "db", "optional": True}}]}]}
+BOTH = {"containers": SPEC["containers"] + [{**OPTIONAL["containers"][0], "name": "side"}]}
+STARTED = [{"name": "app", "state": {"running": {"startedAt": AFTER}}}]
+
+
+@pytest.mark.parametrize(
+    ("begun", "spec", "state"),
+    [
+        (None, SPEC, "still old"),
+        ({"uid-p"}, SPEC, "still old"),
+        (set(), SPEC, "up to date"),
+        ({"uid-another"}, SPEC, "up to date"),
+        (set(), OPTIONAL, "still old"),
+        (set(), BOTH, "still old"),
+    ],
+)
+def test_a_pod_older_than_its_secret_is_new_where_it_was_seen_to_wait_for_it(begun, spec, state):
+    """When it has started is told by its node's clock, which proves nothing. Another Secret of the name may have been
+    there before, and what can do without one does not wait."""
+    secret = Dated(CHANGED, {}, fresh=True, begun=None if begun is None else frozenset(begun))
+    found = standing(workload(template=spec), [live_pod(spec=spec, containerStatuses=STARTED)], {"db": secret})
     assert found.state == state
 
 
@@ -208,7 +232,7 @@ def test_a_roll_that_is_awaited_ends_when_it_was_done_once():
 )
 def test_where_reloader_has_rolled_for_fresh_data_the_new_pods_are_awaited(kind, status, spec, waits):
     """Unless nothing comes of a changed template."""
-    fresh = {"db": Dated(CHANGED, None, {}, fresh=True)}
+    fresh = {"db": Dated(CHANGED, {}, fresh=True)}
     one = workload(kind, status=status, **spec)
     one = Workload(kind, one.live, one.template | {"metadata": {"annotations": AUTO}})
     assert (standing(one, [], fresh).step is Step.WAIT) is waits
@@ -261,7 +285,7 @@ def test_a_pod_of_the_very_second_is_new_where_reloader_made_it_for_this_secret(
     ours = {name: found.marks.get(name, "1") for name in written}
     if found.marks.get("STAKATER_DB_SECRET") == "0":  # the pod is of an older template
         ours["STAKATER_DB_SECRET"] = "1"
-    fresh = {"db": Dated(CHANGED, None, {}, fresh=True, reloads={("shop", "Deployment", "w"): ours})}
+    fresh = {"db": Dated(CHANGED, {}, fresh=True, reloads={("shop", "Deployment", "w"): ours})}
     judged = standing(reloaders(), [found], fresh)
     assert (judged.state is WorkloadState.UP_TO_DATE, judged.step) == (step is None, step or Step.NONE)
 
@@ -274,7 +298,7 @@ def test_a_pod_of_the_very_second_that_reloader_had_its_time_for_is_rolled():
 
 def test_marks_of_reloader_are_hashes_of_data_and_not_shown():
     assert "marker" not in repr(live_pod(**mark(value="marker"), **variable(value="marker")))
-    assert "marker" not in repr(Dated(CHANGED, None, {}, reloads={("shop", "Deployment", "w"): {"db": "marker"}}))
+    assert "marker" not in repr(Dated(CHANGED, {}, reloads={("shop", "Deployment", "w"): {"db": "marker"}}))
 
 
 @pytest.mark.parametrize(
