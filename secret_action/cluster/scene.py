@@ -55,6 +55,9 @@ class Scene:
         return frozenset(by_workloads | by_pods)
 
 
+_MOST_NAMED = 6  # answers: one for each kind in a namespace
+
+
 class Reader:
     """Reads, several requests at a time, and keeps what was refused. strict: the run is to roll workloads."""
 
@@ -68,9 +71,9 @@ class Reader:
         """One result for all that was refused; none where nothing was."""
         if not self._refused:
             return ()
-        first, *more = self._refused
-        others = f" {len(more)} more such answers." if more else ""
-        detail = f"{first.what} {first.remedy}".strip() + others
+        said = [one.what for one in self._refused]
+        more = f"{len(said) - _MOST_NAMED} more such answers." if len(said) > _MOST_NAMED else ""
+        detail = " ".join(filter(None, (*said[:_MOST_NAMED], more, next(iter(self._refused)).remedy)))
         return (WorkloadResult("Workloads", "", "", WorkloadState.NOT_CHECKED, detail=detail),)
 
     def end(self) -> None:

@@ -156,10 +156,14 @@ def test_what_go_prints_is_hidden(value, quoted):
     assert redactor(value).redact(f"cannot use {quoted} here") == f'cannot use "{HIDDEN}" here'
 
 
-@given(VALUES, st.integers(12, 60), st.sampled_from([str, lambda text: base64.b64encode(text.encode()).decode()]))
+def _unpadded(text):
+    return base64.b64encode(text.encode()).decode().rstrip("=")
+
+
+@given(VALUES, st.integers(12, 60), st.sampled_from([str, _unpadded]))
 def test_a_value_that_others_cut_is_hidden(value, length, encode):
     """Twelve characters of it, from its beginning or to its end, are not shown in a text from outside."""
-    form = encode(value).rstrip("=")
+    form = encode(value)
     assume(len(form) > length)
     hidden = redactor(value)
     for part in (form[:length], form[-length:].lstrip("-")):
