@@ -170,7 +170,9 @@ class Awaited:
             self.attempt.retry, self.attempt.last_at = True, now
         else:
             seen = {} if isinstance(answer, SecretSyncError) else answer
-            annotated = self.attempt.patched if self.attempt.proven else {}
+            # A first sync that overtook our annotation may have come before what others wrote.
+            answered = self.attempt.proven is not None and (self.rebuilds or not self.never)
+            annotated = self.attempt.patched if answered else {}
             self._compared(self._measure.of(answer, unseen_write(seen, self.target.name, annotated)), now)
 
     def events_read(self, events: tuple[Object, ...]) -> None:

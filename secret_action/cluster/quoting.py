@@ -29,7 +29,7 @@ _OF_VALUES = re.compile(
     r"|error applying rewrite to keys: "
     r"|invalid secret keys(?: \(TIP: [^)]*\))?: "
     r"|cannot be handled as a \w+: "
-    r"|(?=json: cannot unmarshal |invalid character '|illegal base64 data|yaml: |error (?:un)?marshal(?:l)?ing )"
+    r"|(?<![\w./-])(?=json: cannot unmarshal |invalid character '|illegal base64 data|yaml: |error unmarshall?ing )"
 )
 # Kubernetes: `metadata.labels: Invalid value: "…": …`, `data[KEY]: …`. A Secret's type is no value.
 _FIELD = re.compile(r"\b(data|stringData|metadata\.\w+)\[.*?\](?=: )")

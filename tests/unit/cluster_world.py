@@ -35,6 +35,13 @@ def secret_of(text):
     return {"metadata": {"annotations": {"reconcile.external-secrets.io/data-hash": found}}}
 
 
+def written_by(secret, manager, time="2026-01-01T00:00:10Z"):
+    """The same, with somebody other than ESO as the last who wrote its data."""
+    fields = {"f:data": {"f:K0": {}}}
+    entry = {"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields}
+    return {"metadata": {**secret["metadata"], "managedFields": [entry]}}
+
+
 class World:
     """A scripted cluster, which is also the clock: time passes only while nothing happens.
 

@@ -2,7 +2,7 @@
 
 import pytest
 from cluster_samples import PATH, Log, live, patched, rendered, synced
-from cluster_world import BUSY, FORBIDDEN, TOKEN, World, run, secret_of, syncs
+from cluster_world import BUSY, FORBIDDEN, TOKEN, World, run, secret_of, syncs, written_by
 
 from secret_action.cluster import errors
 from secret_action.model import ContentState, Problem, RefreshState
@@ -188,6 +188,18 @@ def test_a_first_sync_of_unknown_order_is_judged_by_the_content(written_at, secr
     result = run(world, es, values=values, changed=changed, written_at=written_at)
     assert (result.state, result.ok, world.at) == (state, ok, 0.0)
     assert ok or result.diagnosis
+
+
+def test_what_others_wrote_after_a_first_sync_is_not_checked():
+    """Also where our annotation came later still: ESO did not answer it."""
+    es = ONCE["created once"]
+    world = _overtaken(es, secrets=[written_by(secret_of("the value"), "kubectl-edit", "2026-01-01T00:00:10Z")])
+    fields = {"f:metadata": {"f:annotations": {"f:force-sync": {}}}}
+    ours = {"manager": "secret-sync", "time": "2026-01-01T00:00:20Z", "fieldsV1": fields}
+    world.patches[0]["metadata"]["managedFields"] = [ours]
+    result = run(world, es, changed=[PATH], written_at=19)
+    assert (result.state, result.content, result.ok) == (RefreshState.PROVEN, ContentState.NOT_CHECKED, True)
+    assert "kubectl-edit" in result.detail
 
 
 def test_a_first_sync_of_another_spec_proves_nothing():

@@ -50,6 +50,7 @@ def test_what_may_quote_a_value_is_left_out(said, kept):
         "error processing spec.data[0] (key: /p/a), err: key b does not exist in secret /p/a",
         'Secret "x" is invalid: type: Invalid value: "kubernetes.io/tls": field is immutable',
         'admission webhook "policy.example" denied the request: no',
+        "error processing spec.data[0] (key: /p/a.yaml: b), err: Secret does not exist",
         "operation error SSM: GetParameter, api error AccessDeniedException: User: arn:aws:x is not authorized",
     ],
 )

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 from cluster_samples import LABELS, MD5, PATH, Log, failed, live, rendered, settings, synced
-from cluster_world import BUSY, FORBIDDEN, KEY, TOKEN, VALUE, World, fails, run, secret_of, syncs
+from cluster_world import BUSY, FORBIDDEN, KEY, TOKEN, VALUE, World, fails, run, secret_of, syncs, written_by
 
 from secret_action.cluster import errors
 from secret_action.cluster.content import expected_content
@@ -258,13 +258,6 @@ def test_refresh_changed_refreshes_what_is_not_shown_to_be_right(first):
     world = World(live(), syncs, [first, secret_of("the value")])
     result = run(world, only_changed=True)
     assert (result.state, result.content, world.tokens) == (RefreshState.PROVEN, ContentState.PROVEN, [TOKEN])
-
-
-def written_by(secret, manager, time="2026-01-01T00:00:10Z"):
-    """The same, with somebody other than ESO as the last who wrote its data."""
-    fields = {"f:data": {"f:K0": {}}}
-    entry = {"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields}
-    return {"metadata": {**secret["metadata"], "managedFields": [entry]}}
 
 
 FOREIGN = written_by(secret_of("the value"), "kubectl-edit")
