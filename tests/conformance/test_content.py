@@ -12,6 +12,8 @@ from tests.conformance.lab import Lab
 from tests.conformance.product import Product
 from tests.conformance.stores import make_store
 
+pytestmark = pytest.mark.thorough
+
 COMPUTED: dict[str, dict[str, Any]] = {
     "no template data": {"metadata": {"labels": {"a": "b"}}},
     "a text around it": {"data": {"url": "postgres://app:{{ .key }}@db/app?x={{.key}}", "fixed": "y"}},

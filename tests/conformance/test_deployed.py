@@ -7,6 +7,8 @@ from tests.conformance.gitops import REFRESH, application, controller
 from tests.conformance.lab import Lab
 from tests.conformance.product import MANAGED, Product
 
+pytestmark = pytest.mark.thorough
+
 OURS, OLDER, LATER = "a" * 40, "b" * 40, "c" * 40
 
 

@@ -19,6 +19,8 @@ from tests.conformance.lab import Cluster, Lab
 from tests.conformance.product import MANAGED, Product
 from tests.conformance.test_least_rights import user
 
+pytestmark = pytest.mark.thorough
+
 
 @contextmanager
 def meanwhile(act: Callable[[], object], after: float = 0.3) -> Iterator[None]:

@@ -11,6 +11,8 @@ from tests.conformance.lab import ESO, Cluster, Lab, running_cluster
 from tests.conformance.product import Product
 from tests.conformance.test_faults import meanwhile, release
 
+pytestmark = pytest.mark.thorough
+
 NAME = "externalsecrets.external-secrets.io"
 DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{NAME}"
 

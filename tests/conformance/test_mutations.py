@@ -12,6 +12,8 @@ from tests.conformance.lab import Lab, Object, proven
 from tests.conformance.mutations import altering
 from tests.conformance.product import MANAGED, Product
 
+pytestmark = pytest.mark.thorough
+
 
 def test_an_annotation_that_is_dropped_on_its_way_is_a_failure(lab: Lab) -> None:
     """Nothing asks the operator to read again, and the Secret keeps the old value: that is said, with who it may be."""

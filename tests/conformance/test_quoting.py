@@ -9,6 +9,8 @@ from secret_action.model import RefreshState
 from tests.conformance.lab import Lab, eventually, ready
 from tests.conformance.product import MANAGED, Product
 
+pytestmark = pytest.mark.thorough
+
 VALUE = "Hu(nter2 %zz-S3cretPassw0rd"
 
 

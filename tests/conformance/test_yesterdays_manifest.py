@@ -11,6 +11,8 @@ from secret_action.values import SecretValue
 from tests.conformance.lab import Lab, Object, proven
 from tests.conformance.product import Product
 
+pytestmark = pytest.mark.thorough
+
 PAIR = '{{"password":"{0}","user":"u"}}'
 REMOVED: dict[str, dict[str, Any]] = {
     "a property": {"remoteRef": {"property": "password"}},
