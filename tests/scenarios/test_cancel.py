@@ -10,6 +10,8 @@ from sandbox.runner import RunningAction, RunResult
 from sandbox.world import VALUES
 from tests.scenarios.conftest import CheckedWorld
 
+pytestmark = pytest.mark.thorough
+
 PATH = "/zerotouch/prod/my-service/"
 OWNED = {f"{PATH}{name.lower()}" for name in VALUES}
 LAST = PATH + "smtp_credentials"

@@ -8,6 +8,8 @@ import pytest
 
 from sandbox.world import EXAMPLE, SERVICE, VALUES
 
+pytestmark = pytest.mark.thorough
+
 PATH = f"/zerotouch/prod/{SERVICE}/"
 
 

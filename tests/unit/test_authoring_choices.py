@@ -19,6 +19,8 @@ from secret_action.manifest.yaml_files import load_documents
 from secret_action.model import Consumer, Location, Manifest
 from secret_action.naming import ParameterPath
 
+pytestmark = pytest.mark.thorough
+
 TENANT = "tenants/shop"
 ENTRY = "- secretKey: URL\n    remoteRef: {key: /zerotouch/%s/shop/url}\n"
 HEAD = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  name: db\n"
