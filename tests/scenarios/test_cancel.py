@@ -6,6 +6,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from sandbox.runner import RunningAction, RunResult
 from sandbox.world import VALUES
 from tests.scenarios.conftest import CheckedWorld

@@ -27,6 +27,8 @@ from tests.unit.manifest_samples import (
     with_layer,
 )
 
+pytestmark = pytest.mark.thorough
+
 WRONG_URL = "/zerotouch/qa7/shop/url"
 OVERLAY = f"{TENANT}/overlays/prod/kustomization.yaml"
 
