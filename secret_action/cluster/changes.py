@@ -79,7 +79,7 @@ def past(secret: SecretData, external_secret: Object | None) -> Past:
     if external_secret is None or secret.written is None:
         return Past(secret.written)
     note = _NOTE.search(text(external_secret, "metadata", "annotations", ANNOTATION))
-    asked = _annotated(external_secret)
+    asked = annotated_at(external_secret)
     if note is None or asked is None or note[2] != _digest(secret):
         return Past(secret.written)
     # ESO writes of its own accord only what it read after the interval; else it answers a change of the ExternalSecret,
@@ -129,7 +129,7 @@ def _digest(secret: SecretData) -> str:
     return hmac.new(secret.uid.encode(), secret.hash.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _annotated(external_secret: Object) -> datetime | None:
+def annotated_at(external_secret: Object) -> datetime | None:
     """When our annotation was set, by the API server's clock. Whoever else has it may have written more, and later."""
     for entry in entries(section(external_secret, "metadata"), "managedFields"):
         ours = text(entry, "manager") == FIELD_MANAGER

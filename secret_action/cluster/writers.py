@@ -10,9 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from secret_action.cluster.changes import moment
+from secret_action.cluster.changes import annotated_at, moment
 from secret_action.cluster.live import Object, entries, section, text
-from secret_action.cluster.proof import ANNOTATION
 
 # ESO names itself after the ExternalSecret; a client that names nothing is noted by the name of its program.
 _MANAGER, _PROGRAM = "externalsecrets.external-secrets.io/", "external-secrets"
@@ -64,17 +63,10 @@ def unseen_write(secret: Object, external_secret: str, annotated: Object) -> Wri
         elif any(section(entry, "fieldsV1", field).keys() - {"."} for field in _DATA):
             others.append(Write(text(entry, "manager"), when))
     last = max(others, key=lambda write: write.when or _ALWAYS, default=None)
-    if last and last.when and (last.when < own or last.when < _asked(annotated) - _LAG):
+    asked = annotated_at(annotated)
+    if last and last.when and (last.when < own or (asked is not None and last.when < asked - _LAG)):
         return None
     return last
-
-
-def _asked(annotated: Object) -> datetime:
-    """When our annotation was set."""
-    for entry in entries(section(annotated, "metadata"), "managedFields"):
-        if f"f:{ANNOTATION}" in section(entry, "fieldsV1", "f:metadata", "f:annotations"):
-            return moment(text(entry, "time")) or _NEVER + _LAG
-    return _NEVER + _LAG
 
 
 def _manager(external_secret: str) -> str:
