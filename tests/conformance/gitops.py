@@ -1,12 +1,11 @@
 """What a GitOps tool shows of itself in a cluster in which none runs."""
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 from sandbox.real.cluster import RealCluster
-from tests.conformance.lab import Lab, Object, eventually
+from tests.conformance.lab import Lab, Object, again_and_again, eventually
 
 APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
 REFRESH = "argocd.argoproj.io/refresh"
@@ -51,20 +50,13 @@ def application(lab: Lab, commit: str, sync: str = "Synced", **status: Any) -> s
 @contextlib.contextmanager
 def controller(lab: Lab, path: str, commit: str, apply: Object) -> Iterator[None]:
     """Argo CD as far as we see it: asked to refresh it syncs `apply`, tells its commit and takes the request away."""
-    over = threading.Event()
 
     def work() -> None:
-        while not over.wait(0.05):
-            found = lab.read(path)
-            if found["metadata"].get("annotations", {}).get(REFRESH) == "normal":
-                lab.patch("x", apply)
-                status = {"sync": {"status": "Synced", "revision": commit}}
-                lab.cluster.request("PATCH", path, {"metadata": {"annotations": {REFRESH: None}}, "status": status})
+        found = lab.read(path)
+        if found["metadata"].get("annotations", {}).get(REFRESH) == "normal":
+            lab.patch("x", apply)
+            status = {"sync": {"status": "Synced", "revision": commit}}
+            lab.cluster.request("PATCH", path, {"metadata": {"annotations": {REFRESH: None}}, "status": status})
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with again_and_again(work, 0.05):
         yield
-    finally:
-        over.set()
-        thread.join()

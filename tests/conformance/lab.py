@@ -7,6 +7,7 @@ import base64
 import itertools
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,24 @@ def running_cluster(kind: str, aws: AwsServer) -> Iterator[Cluster]:
         pytest.skip("the real cluster's programs are not built: make real-cluster builds them")
     with RealCluster(aws.url) as real:
         yield real
+
+
+@contextmanager
+def again_and_again(act: Callable[[], object], every: float) -> Iterator[None]:
+    """Does something all the while that the block runs, with so many seconds between."""
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.wait(every):
+            act()
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"

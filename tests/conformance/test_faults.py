@@ -15,7 +15,7 @@ from sandbox.real.cluster import RealCluster
 from sandbox.real.door import Door
 from secret_action.model import ContentState, ExternalSecret, RefreshResult, RefreshState
 from secret_action.values import SecretValue
-from tests.conformance.lab import Cluster, Lab
+from tests.conformance.lab import Cluster, Lab, again_and_again
 from tests.conformance.product import MANAGED, Product
 from tests.conformance.test_least_rights import user
 
@@ -31,23 +31,6 @@ def meanwhile(act: Callable[[], object], after: float = 0.3) -> Iterator[None]:
         yield
     finally:
         timer.join()
-
-
-@contextmanager
-def again_and_again(act: Callable[[], object], every: float) -> Iterator[None]:
-    over = threading.Event()
-
-    def loop() -> None:
-        while not over.wait(every):
-            act()
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def right(lab: Lab, result: RefreshResult) -> None:

@@ -1,7 +1,6 @@
 """`refresh: force`: what no annotation refreshes is rebuilt in place, proven like everything else, and never gone."""
 
 import base64
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from secret_action.errors import ManifestError
 from secret_action.model import ContentState, RefreshState
-from tests.conformance.lab import Lab
+from tests.conformance.lab import Lab, again_and_again
 from tests.conformance.product import Product
 
 NEVER: dict[str, dict[str, Any]] = {
@@ -21,20 +20,13 @@ NEVER: dict[str, dict[str, Any]] = {
 def watched(lab: Lab, name: str, during: Callable[[], Any]) -> tuple[Any, set[str]]:
     """What `during` returns, and the states that a reader of the Secret saw meanwhile."""
     states: set[str] = set()
-    over = threading.Event()
 
     def read() -> None:
-        while not over.is_set():
-            status, secret = lab.cluster.request("GET", f"{lab.secrets}/{name}")
-            states.add(secret["data"]["key"] if status == 200 else "gone")
+        status, secret = lab.cluster.request("GET", f"{lab.secrets}/{name}")
+        states.add(secret["data"]["key"] if status == 200 else "gone")
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
+    with again_and_again(read, 0):
         return during(), states
-    finally:
-        over.set()
-        reader.join()
 
 
 @pytest.mark.parametrize("spec", NEVER.values(), ids=NEVER.keys())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from secret_action.cluster.workload import RESTARTED_AT
 from secret_action.cluster.workloads import look
 from secret_action.model import WorkloadState
 from secret_action.ports import SystemClock
-from tests.conformance.lab import Object, eventually
+from tests.conformance.lab import Object, again_and_again, eventually
 from tests.conformance.shop import RELOADER, Shop, a_second, available, states
 
 pytestmark = pytest.mark.thorough
@@ -127,15 +126,13 @@ def test_a_roll_of_reloader_in_the_second_of_the_change_is_its_roll(shop: Shop, 
 @contextmanager
 def reloader(shop: Shop, strategy: str) -> Iterator[None]:
     """Rolls the Deployment `web` whenever the Secret `db` has other data, as Reloader does."""
-    stopped = threading.Event()
     before = shop.secret("db")
 
     def run() -> None:
         nonlocal before
-        while not stopped.wait(0.02):
-            if (now := shop.secret("db")) != before:
-                before = now
-                shop.cluster.request("PATCH", shop.place("Deployment", "web"), change(now["key"]))
+        if (now := shop.secret("db")) != before:
+            before = now
+            shop.cluster.request("PATCH", shop.place("Deployment", "web"), change(now["key"]))
 
     def change(seen: str) -> Object:
         if strategy == "annotation":
@@ -146,13 +143,8 @@ def reloader(shop: Shop, strategy: str) -> Iterator[None]:
         marked = container | {"env": [{"name": "STAKATER_DB_SECRET", "value": seen}]}
         return {"spec": {"template": {"spec": {"containers": [marked]}}}}
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with again_and_again(run, 0.02):
         yield
-    finally:
-        stopped.set()
-        thread.join()
 
 
 def test_labels_that_others_change_are_no_new_data(shop: Shop) -> None:

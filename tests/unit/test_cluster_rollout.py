@@ -2,7 +2,7 @@
 
 import threading
 
-from cluster_samples import Log
+from cluster_samples import Log, Time
 
 from secret_action.cluster import errors
 from secret_action.cluster.api import KubernetesApi
@@ -16,19 +16,10 @@ from secret_action.errors import ClusterError
 from secret_action.model import Problem, WorkloadState
 
 
-class Hanging:
+class Hanging(Time):
     """An API server that takes requests and answers none, and the clock beside it."""
 
     server = "https://cluster"
-
-    def __init__(self):
-        self.at = 0.0
-
-    def now(self):
-        return self.at
-
-    def sleep(self, seconds):
-        self.at += seconds
 
     def send(self, method, url, *, body, headers, read_timeout):
         self.at += read_timeout
